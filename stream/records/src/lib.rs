@@ -1,0 +1,46 @@
+//! What travels on Sluice's log: records, their bytes, topics, and the traits of the log itself.
+//!
+//! Every stage knows this crate and no other stage, so it is the one place where two stages agree.
+//! Nothing here does I/O, reads a clock or starts a task.
+
+mod action;
+mod aggregate;
+mod alert;
+mod codec;
+mod device;
+mod log;
+mod memory;
+mod observation;
+mod partition;
+mod quality;
+mod quantity;
+mod quarantine;
+mod record;
+mod sighting;
+mod tick;
+pub mod time;
+mod topic;
+
+pub use action::{Action, Verb};
+pub use aggregate::{Aggregate, Subject};
+pub use alert::{Alert, AlertState, Severity, UseCase};
+pub use codec::DecodeError;
+pub use device::{Device, Family, Position};
+pub use log::{
+    AppendError, Batch, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Producer, Snapshot,
+    TopicPartition,
+};
+pub use memory::MemoryLog;
+pub use observation::{Body, Observation, Passage, Reading, Status, TagRead, VehicleClass};
+pub use partition::partition_of;
+pub use quality::{Flag, Quality, Test};
+pub use quantity::{Quantity, QuantityInfo};
+pub use quarantine::{Quarantined, Reason};
+pub use record::Record;
+pub use sighting::Sighting;
+pub use tick::Tick;
+pub use time::{Timestamp, Window};
+pub use topic::Topic;
+
+/// A short name (device, area, alert): up to 23 bytes without an allocation, cheap to clone beyond.
+pub type Name = smol_str::SmolStr;

@@ -1,0 +1,260 @@
+//! The log: three traits and what passes through them.
+//!
+//! A partition is an ordered sequence of (key, value) pairs; an [`Offset`] counts them from 0. What a commit
+//! stores is always the offset of the *next* record to read.
+
+use crate::Topic;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+
+/// Number of a record within its partition.
+pub type Offset = u64;
+
+/// One partition of one topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: Topic,
+    /// From 0.
+    pub partition: u32,
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
+/// Records as bytes, back to back: `u32 key length, u32 value length, key, value`, little endian.
+///
+/// One allocation for many records; the embedded log stores these bytes as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    count: u32,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Batch {
+        Batch::default()
+    }
+
+    /// Adds a record whose value `write` appends to the buffer it is given.
+    pub fn push_with(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&length(key.len()));
+        self.bytes.extend_from_slice(&[0; 4]);
+        self.bytes.extend_from_slice(key);
+        let value_start = self.bytes.len();
+        write(&mut self.bytes);
+        let value = length(self.bytes.len() - value_start);
+        self.bytes[start + 4..start + 8].copy_from_slice(&value);
+        self.count += 1;
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, key: &[u8], value: &[u8]) {
+        self.push_with(key, |bytes| bytes.extend_from_slice(value));
+    }
+
+    /// Moves all records of `other` behind ours.
+    pub fn append(&mut self, other: &Batch) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.count += other.count;
+    }
+
+    /// Forgets the records and keeps the buffer.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.count = 0;
+    }
+
+    /// How many records.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The bytes, for a log that stores them.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// A batch from stored bytes; `None` when they are not whole records.
+    pub fn from_bytes(bytes: Vec<u8>) -> Option<Batch> {
+        let mut count = 0;
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            (_, rest) = split_record(rest)?;
+            count += 1;
+        }
+        Some(Batch { bytes, count })
+    }
+
+    /// The records as (key, value), in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut rest = self.bytes.as_slice();
+        std::iter::from_fn(move || {
+            let (record, behind) = split_record(rest)?;
+            rest = behind;
+            Some(record)
+        })
+    }
+}
+
+type KeyValue<'a> = (&'a [u8], &'a [u8]);
+
+fn split_record(bytes: &[u8]) -> Option<(KeyValue<'_>, &[u8])> {
+    let (key_len, rest) = bytes.split_first_chunk::<4>()?;
+    let (value_len, rest) = rest.split_first_chunk::<4>()?;
+    let (key, rest) = rest.split_at_checked(u32::from_le_bytes(*key_len) as usize)?;
+    let (value, rest) = rest.split_at_checked(u32::from_le_bytes(*value_len) as usize)?;
+    Some(((key, value), rest))
+}
+
+fn length(len: usize) -> [u8; 4] {
+    u32::try_from(len).expect("a record is far below 4 GiB: gateways bound payloads").to_le_bytes()
+}
+
+/// Appends, durably.
+pub trait Producer: Clone + Send + Sync + 'static {
+    /// How many partitions a topic has. Fixed for the life of a log.
+    fn partitions(&self, topic: Topic) -> u32;
+
+    /// Appends every batch to its partition. `Ok` means durable, and gives the offset of each batch's first
+    /// record, in the order of `batches`. On an error nothing may be acknowledged: the records may or may not be
+    /// there, and appending them again is right.
+    ///
+    /// Appends of one caller that are awaited one after the other stand in that order. A full or failing log makes
+    /// this wait or fail; it never drops. Dropping the future does not take the append back.
+    fn append(
+        &self,
+        batches: Vec<(TopicPartition, Batch)>,
+    ) -> impl Future<Output = Result<Vec<Offset>, AppendError>> + Send;
+}
+
+/// Why an append did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// There is no room now. Stop reading from sockets, try again later.
+    #[error("the log is full: {0}")]
+    Full(String),
+    /// It failed, and may work again. Stop reading from sockets, try again later.
+    #[error("the log is unavailable")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// The log was closed. End.
+    #[error("the log is closed")]
+    Closed,
+}
+
+/// Why reading or committing failed. The stage that meets it stops and is started again from its last commit.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The log can't be read or written.
+    #[error("the log is unavailable")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// What is stored is not what was written: named, and never skipped in silence.
+    #[error("{partition} is damaged at offset {offset}: {detail}")]
+    Damaged {
+        /// Where.
+        partition: TopicPartition,
+        /// At which record.
+        offset: Offset,
+        /// What was found.
+        detail: String,
+    },
+    /// Somebody else has taken over this reader's place.
+    #[error("fenced: another reader has taken over")]
+    Fenced,
+}
+
+/// Some records of one partition, in order and without holes.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Whence.
+    pub partition: TopicPartition,
+    /// Offset of the first record in `batch`. When it is more than the reader's position, what lies between was
+    /// removed by retention.
+    pub first: Offset,
+    /// The records; never empty.
+    pub batch: std::sync::Arc<Batch>,
+}
+
+impl Fetched {
+    /// The offset behind the last record.
+    pub fn next(&self) -> Offset {
+        self.first + self.batch.len() as Offset
+    }
+
+    /// The records with their offsets.
+    pub fn records(&self) -> impl Iterator<Item = (Offset, &[u8], &[u8])> {
+        self.batch.iter().zip(self.first..).map(|((key, value), offset)| (offset, key, value))
+    }
+}
+
+/// Reads at least once, for sinks.
+pub trait Consumer: Send {
+    /// Waits for records. `None`: no more will come (the log is closing). Cancel-safe: a dropped call loses nothing.
+    fn poll(&mut self) -> impl Future<Output = Result<Option<Fetched>, LogError>> + Send;
+
+    /// Remembers, durably, where to go on: the offset of the next record to read, per partition.
+    fn commit(&mut self, offsets: &[(TopicPartition, Offset)]) -> impl Future<Output = Result<(), LogError>> + Send;
+}
+
+/// Reads and writes exactly once, for the stream stage.
+pub trait Pipe: Send {
+    /// Waits for the next delivery. `None`: no more will come. Cancel-safe: a dropped call loses nothing.
+    fn poll(&mut self) -> impl Future<Output = Result<Option<Delivery>, LogError>> + Send;
+
+    /// Makes outputs, offsets and snapshots visible together or not at all. When it returns an error, the job must
+    /// be built again from [`Delivery::Assigned`].
+    fn commit(&mut self, commit: Commit) -> impl Future<Output = Result<(), LogError>> + Send;
+}
+
+/// What a [`Pipe`] hands out.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// From now on records of this input partition come, beginning at the snapshot's offset (at the oldest record
+    /// when there is none). Outputs of records below `committed` are out already: run these in silence.
+    Assigned {
+        /// The input partition.
+        partition: u32,
+        /// The newest snapshot.
+        snapshot: Option<Snapshot>,
+        /// The offset of the first record whose outputs are not out.
+        committed: Offset,
+    },
+    /// No more records of this partition come; its state can go.
+    Revoked {
+        /// The input partition.
+        partition: u32,
+    },
+    /// Records of an assigned partition.
+    Records(Fetched),
+}
+
+/// The state of a job for one input partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The state holds the effect of all records below this offset.
+    pub offset: Offset,
+    /// The job's own encoding.
+    pub bytes: Vec<u8>,
+}
+
+/// What a [`Pipe`] makes visible at once.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// Records to append.
+    pub outputs: Vec<(TopicPartition, Batch)>,
+    /// Per input partition, the offset of the next record to read.
+    pub offsets: Vec<(u32, Offset)>,
+    /// Per input partition, its new snapshot.
+    pub snapshots: Vec<(u32, Snapshot)>,
+}

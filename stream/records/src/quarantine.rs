@@ -1,0 +1,59 @@
+//! Bytes that could not be accepted, kept with the reason.
+
+use crate::{Name, Timestamp};
+
+/// Why a message was not accepted as a reading. Bounded: it is a metrics label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Reason {
+    /// Neither JSON nor CBOR, cut short, or with bytes behind its end.
+    Malformed = 1,
+    /// Well-formed, but not what the specification allows.
+    Invalid = 2,
+    /// The topic name is not one of ours.
+    UnknownTopic = 3,
+    /// Empty payload.
+    Empty = 4,
+    /// Larger than a message may be.
+    TooLarge = 5,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Reason; 5] =
+        [Reason::Malformed, Reason::Invalid, Reason::UnknownTopic, Reason::Empty, Reason::TooLarge];
+
+    /// The name in metrics and API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::Malformed => "malformed",
+            Reason::Invalid => "invalid",
+            Reason::UnknownTopic => "unknown_topic",
+            Reason::Empty => "empty",
+            Reason::TooLarge => "too_large",
+        }
+    }
+
+    /// The reason of that code.
+    pub fn from_code(code: u8) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|reason| *reason as u8 == code)
+    }
+}
+
+/// A message in quarantine. Key: the device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quarantined {
+    /// Who sent it.
+    pub device: Name,
+    /// On which topic name.
+    pub topic_name: String,
+    /// When it arrived, the gateway's clock.
+    pub ingest_time: Timestamp,
+    /// Why.
+    pub reason: Reason,
+    /// The same for a person: what was wrong, and where.
+    pub detail: String,
+    /// The bytes as they came.
+    pub payload: Vec<u8>,
+}

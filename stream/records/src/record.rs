@@ -1,0 +1,32 @@
+//! Everything that can stand on the log.
+
+use crate::{Action, Aggregate, Alert, Device, Observation, Quarantined, Sighting, Tick};
+
+/// One record. [`Record::encode`] and [`Record::decode`] are in the codec.
+///
+/// | topic | kinds |
+/// |---|---|
+/// | `telemetry` | Observation, Device, Tick, Action |
+/// | `observations` | Observation, Device |
+/// | `aggregates` | Aggregate, Sighting, Device, Tick, Action |
+/// | `alerts` | Alert |
+/// | `quarantine` | Quarantined |
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// What a device said.
+    Observation(Observation),
+    /// A registry entry.
+    Device(Device),
+    /// The passing of time.
+    Tick(Tick),
+    /// What an operator did.
+    Action(Action),
+    /// A closed window.
+    Aggregate(Aggregate),
+    /// A tag at a reader.
+    Sighting(Sighting),
+    /// A transition of an alert.
+    Alert(Box<Alert>),
+    /// What could not be accepted.
+    Quarantined(Quarantined),
+}
