@@ -204,7 +204,10 @@ pub trait Consumer: Send {
     fn poll(&mut self) -> impl Future<Output = Result<Option<Fetched>, LogError>> + Send;
 
     /// Remembers, durably, where to go on: the offset of the next record to read, per partition.
-    fn commit(&mut self, offsets: &[(TopicPartition, Offset)]) -> impl Future<Output = Result<(), LogError>> + Send;
+    fn commit(
+        &mut self,
+        offsets: &[(TopicPartition, Offset)],
+    ) -> impl Future<Output = Result<(), LogError>> + Send;
 }
 
 /// Reads and writes exactly once, for the stream stage.

@@ -35,7 +35,8 @@ mod tests {
     /// Values from the tests of Kafka's Java client (`UtilsTest.testMurmur2`).
     #[test]
     fn hashes_like_the_java_client() {
-        let check = |key: &str, expected: i32| assert_eq!(murmur2(key.as_bytes()), expected.cast_unsigned(), "{key}");
+        let check =
+            |key: &str, expected: i32| assert_eq!(murmur2(key.as_bytes()), expected.cast_unsigned(), "{key}");
         check("21", -973_932_308);
         check("foobar", -790_332_482);
         check("a-little-bit-long-string", -985_981_536);
