@@ -1,0 +1,388 @@
+//! What a deployment can choose: parse → validate everything, with all problems at once → a plain value.
+
+mod section;
+mod units;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+pub use section::Problem;
+use section::{Problems, Section};
+
+/// Everything that a file can say; [`Config::default`] is what runs without one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where all data is kept.
+    pub data: PathBuf,
+    /// The embedded log.
+    pub log: LogConfig,
+    /// Where devices connect.
+    pub gateway: GatewayConfig,
+    /// Windows, rules, alerts.
+    pub stream: StreamConfig,
+    /// Time series on disk.
+    pub store: StoreConfig,
+    /// Operators' page and API.
+    pub console: ConsoleConfig,
+    /// Metrics and health.
+    pub admin: AdminConfig,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogConfig {
+    /// Partitions of `telemetry`, `observations` and `aggregates`. Fixed once the log exists.
+    pub partitions: u32,
+    /// Records older than this may go.
+    pub retention: Duration,
+    /// What the log may take on disk.
+    pub budget_bytes: u64,
+}
+
+/// `[gateway]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatewayConfig {
+    /// MQTT listener.
+    pub listen: SocketAddr,
+    /// Connections at once.
+    pub max_connections: u64,
+    /// Largest payload.
+    pub max_payload_bytes: u64,
+    /// From accept to CONNECT.
+    pub connect_timeout: Duration,
+}
+
+/// `[stream]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamConfig {
+    /// Rules file; the built-in rules when absent.
+    pub rules: Option<PathBuf>,
+    /// Tasks that share the partitions of each job.
+    pub workers: u32,
+    /// Longest time between commits.
+    pub commit_interval: Duration,
+    /// How far a device's watermark trails its newest event time.
+    pub out_of_orderness: Duration,
+    /// How long a closed window still accepts.
+    pub allowed_lateness: Duration,
+    /// How long a silent device's window stays open, in ingest time.
+    pub patience: Duration,
+    /// How far a device's clock may be ahead of the gateway's.
+    pub clock_allowance: Duration,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoreConfig {
+    /// Whole days older than this are removed.
+    pub retention: Duration,
+    /// At the latest after this, rows in memory are sealed to a file.
+    pub seal_age: Duration,
+}
+
+/// `[console]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsoleConfig {
+    /// HTTP listener of the page and the API.
+    pub listen: SocketAddr,
+    /// Who may log in, with the argon2 hash of their password. Needed unless `listen` is loopback.
+    pub login: Option<LoginConfig>,
+}
+
+/// `[console] operator, password_hash`
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoginConfig {
+    /// The name that actions are recorded under.
+    pub operator: String,
+    /// PHC string, as `sluice password` prints it.
+    pub password_hash: String,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdminConfig {
+    /// HTTP listener of `/metrics`, `/healthz`, `/readyz`.
+    pub listen: SocketAddr,
+}
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            data: PathBuf::from("./data"),
+            log: LogConfig { partitions: 4, retention: 7 * DAY, budget_bytes: 20_000_000_000 },
+            gateway: GatewayConfig {
+                listen: loopback(1883),
+                max_connections: 20_000,
+                max_payload_bytes: 256 << 10,
+                connect_timeout: 10 * SECOND,
+            },
+            stream: StreamConfig {
+                rules: None,
+                workers: 2,
+                commit_interval: 100 * MS,
+                out_of_orderness: 10 * SECOND,
+                allowed_lateness: 300 * SECOND,
+                patience: 30 * SECOND,
+                clock_allowance: 60 * SECOND,
+            },
+            store: StoreConfig { retention: 400 * DAY, seal_age: 60 * SECOND },
+            console: ConsoleConfig { listen: loopback(8080), login: None },
+            admin: AdminConfig { listen: loopback(9464) },
+        }
+    }
+}
+
+impl Config {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// Every problem in it, in the order of its lines.
+    pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+        let mut problems = Problems::new(text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in errors {
+            problems.add(error.span(), "", error.message());
+        }
+        let config = read(Section::root(table.into_inner()), &mut problems);
+        let problems = problems.into_sorted();
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+}
+
+fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
+    let default = Config::default();
+    let config = Config {
+        data: root.path("data", problems).unwrap_or(default.data),
+        log: read_log(root.section("log", problems), default.log, problems),
+        gateway: read_gateway(root.section("gateway", problems), default.gateway, problems),
+        stream: read_stream(root.section("stream", problems), default.stream, problems),
+        store: read_store(root.section("store", problems), default.store, problems),
+        console: read_console(root.section("console", problems), default.console, problems),
+        admin: read_admin(root.section("admin", problems), default.admin, problems),
+    };
+    root.end(problems);
+    check_ports(&config, problems);
+    config
+}
+
+fn read_log(mut from: Section<'_>, default: LogConfig, problems: &mut Problems<'_>) -> LogConfig {
+    let partitions = from.number("partitions", u64::from(default.partitions), 1..257, problems);
+    let log = LogConfig {
+        partitions: u32::try_from(partitions).unwrap_or(default.partitions),
+        retention: from.duration("retention", default.retention, HOUR..3650 * DAY, problems),
+        budget_bytes: from.size("budget", default.budget_bytes, 64 << 20..1 << 50, problems),
+    };
+    from.end(problems);
+    log
+}
+
+fn read_gateway(mut from: Section<'_>, default: GatewayConfig, problems: &mut Problems<'_>) -> GatewayConfig {
+    let gateway = GatewayConfig {
+        listen: from.address("listen", default.listen, problems),
+        max_connections: from.number("max_connections", default.max_connections, 1..1_000_001, problems),
+        max_payload_bytes: from.size("max_payload", default.max_payload_bytes, 256..64 << 20, problems),
+        connect_timeout: from.duration("connect_timeout", default.connect_timeout, 100 * MS..HOUR, problems),
+    };
+    from.end(problems);
+    gateway
+}
+
+fn read_stream(mut from: Section<'_>, default: StreamConfig, problems: &mut Problems<'_>) -> StreamConfig {
+    let workers = from.number("workers", u64::from(default.workers), 1..257, problems);
+    let stream = StreamConfig {
+        rules: from.path("rules", problems),
+        workers: u32::try_from(workers).unwrap_or(default.workers),
+        commit_interval: from.duration("commit_interval", default.commit_interval, MS..60 * SECOND, problems),
+        out_of_orderness: from.duration("out_of_orderness", default.out_of_orderness, MS..DAY, problems),
+        allowed_lateness: from.duration(
+            "allowed_lateness",
+            default.allowed_lateness,
+            Duration::ZERO..DAY,
+            problems,
+        ),
+        patience: from.duration("patience", default.patience, SECOND..DAY, problems),
+        clock_allowance: from.duration(
+            "clock_allowance",
+            default.clock_allowance,
+            Duration::ZERO..DAY,
+            problems,
+        ),
+    };
+    from.end(problems);
+    stream
+}
+
+fn read_store(mut from: Section<'_>, default: StoreConfig, problems: &mut Problems<'_>) -> StoreConfig {
+    let store = StoreConfig {
+        retention: from.duration("retention", default.retention, DAY..36_500 * DAY, problems),
+        seal_age: from.duration("seal_age", default.seal_age, SECOND..DAY, problems),
+    };
+    from.end(problems);
+    store
+}
+
+fn read_console(mut from: Section<'_>, default: ConsoleConfig, problems: &mut Problems<'_>) -> ConsoleConfig {
+    let (at, path) = (from.span("listen"), from.path_of("listen"));
+    let listen = from.address("listen", default.listen, problems);
+    let (hash_at, login_at) =
+        (from.span("password_hash"), from.span("operator").or(from.span("password_hash")));
+    let is_open_to_others = login_at.is_none() && !listen.ip().is_loopback();
+    let login = match (from.text("operator", problems), from.text("password_hash", problems)) {
+        (Some(operator), Some(password_hash)) => {
+            if !password_hash.starts_with("$argon2") {
+                let message = "must be an argon2 hash; `sluice password` makes one";
+                problems.add(hash_at, from.path_of("password_hash"), message);
+            }
+            Some(LoginConfig { operator, password_hash })
+        }
+        (None, None) => None,
+        _ => {
+            let message = "operator and password_hash go together";
+            problems.add(login_at, from.path_of("operator"), message);
+            None
+        }
+    };
+    if is_open_to_others {
+        let message = format!("{listen} is reachable by others, so operator and password_hash are needed");
+        problems.add(at, path, message);
+    }
+    from.end(problems);
+    ConsoleConfig { listen, login }
+}
+
+fn read_admin(mut from: Section<'_>, default: AdminConfig, problems: &mut Problems<'_>) -> AdminConfig {
+    let admin = AdminConfig { listen: from.address("listen", default.listen, problems) };
+    from.end(problems);
+    admin
+}
+
+/// Two listeners on one address would fail at start with an error that names neither key.
+fn check_ports(config: &Config, problems: &mut Problems<'_>) {
+    let listeners = [
+        ("gateway.listen", config.gateway.listen),
+        ("console.listen", config.console.listen),
+        ("admin.listen", config.admin.listen),
+    ];
+    for (index, (path, address)) in listeners.iter().enumerate() {
+        let earlier = listeners[..index].iter().find(|(_, other)| other == address && address.port() != 0);
+        if let Some((other, _)) = earlier {
+            problems.add(None, *path, format!("{address} is taken by {other}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> String {
+        let found = Config::parse(text).expect_err("the file is broken");
+        found.iter().map(|problem| format!("{problem}\n")).collect()
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(Config::parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn reads_every_key() {
+        let text = r#"
+            data = "/var/lib/sluice"
+            [log]
+            partitions = 8
+            retention = "30d"
+            budget = "100 GiB"
+            [gateway]
+            listen = "0.0.0.0:1883"
+            max_connections = 50000
+            max_payload = "64 KiB"
+            connect_timeout = "5s"
+            [stream]
+            rules = "rules.toml"
+            workers = 4
+            commit_interval = "200ms"
+            out_of_orderness = "20s"
+            allowed_lateness = "10m"
+            patience = "1m"
+            clock_allowance = "2m"
+            [store]
+            retention = "90d"
+            seal_age = "30s"
+            [console]
+            listen = "0.0.0.0:8080"
+            operator = "wang"
+            password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"
+            [admin]
+            listen = "127.0.0.1:9000"
+        "#;
+        let config = Config::parse(text).expect("all keys are right");
+        let default = Config::default();
+        assert_ne!(config.data, default.data);
+        assert_ne!(config.log, default.log);
+        assert_ne!(config.gateway, default.gateway);
+        assert_ne!(config.stream, default.stream);
+        assert_ne!(config.store, default.store);
+        assert_ne!(config.console, default.console);
+        assert_ne!(config.admin, default.admin);
+        assert_eq!(config.stream.patience, Duration::from_secs(60));
+        assert_eq!(config.log.budget_bytes, 100 << 30);
+    }
+
+    #[test]
+    fn says_every_problem_at_once_with_its_line_and_path() {
+        let text = "\
+dta = \"./data\"
+[log]
+partitions = 0
+retention = \"7 weeks\"
+[gateway]
+listen = \"localhost\"
+max_connections = \"many\"
+[stream]
+patience = 30
+[console]
+listen = \"0.0.0.0:8080\"
+[admin]
+listen = \"127.0.0.1:1883\"
+";
+        expect_test::expect![[r#"
+            admin.listen: 127.0.0.1:1883 is taken by gateway.listen
+            line 1: dta: unknown key
+            line 3: log.partitions: must be a whole number from 1 to 256
+            line 4: log.retention: "7 weeks" is not a length of time such as "250ms", "30s", "5m", "24h", "7d"
+            line 6: gateway.listen: "localhost" is not an address with a port such as "127.0.0.1:1883"
+            line 7: gateway.max_connections: must be a whole number from 1 to 1000000
+            line 9: stream.patience: must be a length of time such as "30s", not integer
+            line 11: console.listen: 0.0.0.0:8080 is reachable by others, so operator and password_hash are needed
+        "#]]
+        .assert_eq(&problems(text));
+    }
+
+    #[test]
+    fn broken_syntax_is_a_problem_with_its_line() {
+        let found = problems("[log\npartitions = 4\n[gateway]\nlisten = 7\n");
+        assert!(found.contains("line 1: "), "{found}");
+        assert!(found.contains("gateway.listen"), "{found}");
+    }
+
+    #[test]
+    fn half_a_login_is_no_login() {
+        assert!(problems("[console]\noperator = \"wang\"\n").contains("go together"));
+        assert!(
+            problems("[console]\noperator = \"w\"\npassword_hash = \"secret\"\n").contains("sluice password")
+        );
+    }
+}

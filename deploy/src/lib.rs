@@ -1,0 +1,8 @@
+//! The composition root of Sluice: the only crate that knows every stage, and the only one that knows the wall
+//! clock, the file system, the environment, signals and the metrics port.
+//!
+//! Stages are put together in `compose` in the order in which data flows and stopped in that order. The binary
+//! `sluice` is thin on top of this, so that tests run what users run.
+
+pub mod config;
+pub mod supervise;
