@@ -4,5 +4,7 @@
 //! Stages are put together in `compose` in the order in which data flows and stopped in that order. The binary
 //! `sluice` is thin on top of this, so that tests run what users run.
 
+pub mod admin;
 pub mod config;
 pub mod supervise;
+pub mod terminal;

@@ -1,0 +1,5 @@
+//! A device and a child process, for tests that kill.
+#![allow(dead_code)] // Each test file uses its part.
+
+pub mod device;
+pub mod sluice;
