@@ -4,7 +4,15 @@
 //! Stages are put together in `compose` in the order in which data flows and stopped in that order. The binary
 //! `sluice` is thin on top of this, so that tests run what users run.
 
-pub mod admin;
+pub mod command;
+
 pub mod config;
+pub mod folder;
+pub mod rules;
+
+pub mod compose;
 pub mod supervise;
+
+pub mod admin;
+pub mod clock;
 pub mod terminal;

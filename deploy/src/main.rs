@@ -1,2 +1,62 @@
-//! stub
-fn main() {}
+//! The binary `sluice`: reads the command line and the configuration, and hands over.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use deploy::command::{self, Failure};
+use deploy::terminal::Terminal;
+
+/// From field devices to those who act: MQTT in, durable log, windows and alerts, time series and console out.
+#[derive(Parser)]
+#[command(version, about, long_about = None)]
+struct Arguments {
+    /// Configuration file; without one everything listens on loopback and data goes to ./data
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// What to log: a level, or levels by module as in "info,gateway=debug"
+    #[arg(long, global = true, value_name = "FILTER", default_value = "info")]
+    log: String,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything in one process (the default)
+    All,
+    /// Run everything, and a simulated city that delivers its last 24 hours and then goes live
+    Demo(command::demo::Arguments),
+    /// Report every problem of a configuration file, with line and path
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Register devices and manage what they prove themselves by
+    #[command(subcommand)]
+    Device(command::device::Command),
+    /// Make the hash of an operator's password, read from standard input, for [console] password_hash
+    Password,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let terminal = match Terminal::start(&arguments.log) {
+        Ok(terminal) => terminal,
+        Err(problem) => return Failure::usage(problem).report(),
+    };
+    let config = arguments.config.as_deref();
+    let result = match arguments.command.unwrap_or(Command::All) {
+        Command::All => command::all::run(config),
+        Command::Demo(demo) => command::demo::run(config, &demo, &terminal),
+        Command::Check { file } => command::check::run(&file),
+        Command::Device(device) => command::device::run(config, device),
+        Command::Password => command::password::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,125 @@
+//! `sluice device …`: the registry from the command line, also while the server runs.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use gateway::{NewDevice, Registry};
+use records::{Family, Position};
+
+use super::{Failure, load};
+use crate::clock;
+use crate::folder::Folder;
+
+/// What to do with the registry.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Register a device and print its password, once
+    Add(NewArguments),
+    /// List all devices
+    List,
+    /// Let a disabled device connect again
+    Enable {
+        /// The device
+        id: String,
+    },
+    /// Forbid a device to connect; live sessions are cut within two seconds
+    Disable {
+        /// The device
+        id: String,
+    },
+    /// Give a device a new password and print it, once
+    Rotate {
+        /// The device
+        id: String,
+    },
+}
+
+/// A device to register.
+#[derive(Args)]
+pub struct NewArguments {
+    /// Its user name on MQTT: 1 to 64 of A-Z a-z 0-9 . _ -
+    id: String,
+    /// air, water, weather, traffic, rfid, machine or other
+    #[arg(long, value_parser = family)]
+    family: Family,
+    /// What a person calls it
+    #[arg(long, default_value = "")]
+    label: String,
+    /// What it rolls up into: a district, a road, a line
+    #[arg(long, default_value = "")]
+    area: String,
+    /// Its place in the order of its area
+    #[arg(long, default_value_t = 0)]
+    rank: u32,
+    /// Where it stands, WGS-84 degrees: LON,LAT
+    #[arg(long, value_parser = position, allow_hyphen_values = true)]
+    position: Option<Position>,
+}
+
+/// Runs the command on the registry of the configured data folder.
+///
+/// # Errors
+/// What the registry refuses, in its words.
+pub fn run(config: Option<&Path>, command: Command) -> Result<(), Failure> {
+    let folder = Folder::create(&load(config)?.data)?;
+    let registry = Registry::open(&folder.registry()).map_err(|error| Failure::because("registry", &error))?;
+    carry_out(&registry, command).map_err(|error| Failure::because("device", &error))
+}
+
+fn carry_out(registry: &Registry, command: Command) -> Result<(), gateway::RegistryError> {
+    match command {
+        Command::Add(device) => println!("{}", registry.add(device.into(), clock::now())?),
+        Command::Rotate { id } => println!("{}", registry.rotate(&id)?),
+        Command::Enable { id } => registry.enable(&id, clock::now())?,
+        Command::Disable { id } => registry.disable(&id, clock::now())?,
+        Command::List => print!("{}", table(&registry.list()?)),
+    }
+    Ok(())
+}
+
+impl From<NewArguments> for NewDevice {
+    fn from(from: NewArguments) -> NewDevice {
+        NewDevice {
+            id: from.id.into(),
+            family: from.family,
+            label: from.label.into(),
+            area: from.area.into(),
+            rank: from.rank,
+            position: from.position,
+        }
+    }
+}
+
+/// One line a device, columns by tab, so that both people and `cut` can read it.
+fn table(devices: &[records::Device]) -> String {
+    let mut lines = String::from("id\tfamily\tarea\trank\tlon\tlat\tenabled\tlabel\n");
+    for device in devices {
+        let (lon, lat) = device.position.map_or_else(Default::default, |at| (at.lon.to_string(), at.lat.to_string()));
+        let fields = [
+            device.id.as_str(),
+            device.family.name(),
+            &device.area,
+            &device.rank.to_string(),
+            &lon,
+            &lat,
+            if device.is_enabled { "yes" } else { "no" },
+            &device.label,
+        ];
+        lines += &fields.join("\t");
+        lines.push('\n');
+    }
+    lines
+}
+
+fn family(text: &str) -> Result<Family, String> {
+    let names: Vec<&str> = Family::ALL.into_iter().map(Family::name).collect();
+    Family::from_name(text).ok_or_else(|| format!("must be one of {}", names.join(", ")))
+}
+
+fn position(text: &str) -> Result<Position, String> {
+    let parsed = text.split_once(',').and_then(|(lon, lat)| {
+        Some(Position { lon: lon.trim().parse().ok()?, lat: lat.trim().parse().ok()? })
+    });
+    let is_on_earth = |at: &Position| (-180.0..=180.0).contains(&at.lon) && (-90.0..=90.0).contains(&at.lat);
+    parsed.filter(is_on_earth).ok_or_else(|| "must be LON,LAT in degrees, as in 113.264,23.129".to_owned())
+}
