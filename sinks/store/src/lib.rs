@@ -1,1 +1,24 @@
-//! stub
+//! Time series on local disk: rows gather in memory, are sealed to Parquet, and a manifest says what counts.
+//!
+//! The log in front of it is the write-ahead log, so a row is written once and no server has to run: what was
+//! not sealed when the process died is read from the log again, from the offsets of the last seal.
+//!
+//! Absent on purpose: any clock (times are arguments), any thread or task (every call does its work before it
+//! returns), and the log itself (of which only partitions and offsets are known).
+
+mod bucket;
+mod catalog;
+mod error;
+mod latest;
+mod memory;
+mod point;
+mod query;
+mod rows;
+mod store;
+
+pub use bucket::Bucket;
+pub use error::StoreError;
+pub use latest::Latest;
+pub use query::{Points, SeriesInfo, SeriesKind};
+pub use rows::{AggregateRow, RawRow, Written};
+pub use store::{Damaged, Options, Sealed, Store};

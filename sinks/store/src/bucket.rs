@@ -1,0 +1,177 @@
+//! Values of one series by spans of event time.
+
+use crate::StoreError;
+use records::{Flag, Quality, Timestamp};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The values of a series in one span of event time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    /// First instant inside.
+    pub start: Timestamp,
+    /// Values that are not missing.
+    pub count: u64,
+    /// Of these, the usable ones, over which the statistics are.
+    pub good: u64,
+    /// Smallest usable value; NaN when there is none, as with the next two.
+    pub min: f64,
+    /// Mean of the usable values.
+    pub mean: f64,
+    /// Greatest usable value.
+    pub max: f64,
+}
+
+/// A running summary. The sum carries its rounding error along (Neumaier 1974), so that the mean does not depend
+/// on which file a value was read from first.
+#[derive(Clone, Copy)]
+struct Summary {
+    count: u64,
+    good: u64,
+    sum: f64,
+    lost: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Summary {
+    const EMPTY: Summary =
+        Summary { count: 0, good: 0, sum: 0.0, lost: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+
+    fn add(&mut self, value: f64, quality: Quality) {
+        self.count += u64::from(quality.flag != Flag::Missing);
+        if !quality.is_usable() {
+            return;
+        }
+        self.good += 1;
+        let sum = self.sum + value;
+        self.lost +=
+            if self.sum.abs() >= value.abs() { (self.sum - sum) + value } else { (value - sum) + self.sum };
+        self.sum = sum;
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+    }
+
+    fn join(&mut self, other: &Summary) {
+        let lost = self.lost + other.lost;
+        let sum = self.sum + other.sum;
+        let error = if self.sum.abs() >= other.sum.abs() {
+            (self.sum - sum) + other.sum
+        } else {
+            (other.sum - sum) + self.sum
+        };
+        *self = Summary {
+            count: self.count + other.count,
+            good: self.good + other.good,
+            sum,
+            lost: lost + error,
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+        };
+    }
+
+    fn bucket(&self, start: i64) -> Bucket {
+        let has_good = self.good > 0;
+        Bucket {
+            start: Timestamp(start),
+            count: self.count,
+            good: self.good,
+            min: if has_good { self.min } else { f64::NAN },
+            mean: if has_good { (self.sum + self.lost) / self.good as f64 } else { f64::NAN },
+            max: if has_good { self.max } else { f64::NAN },
+        }
+    }
+}
+
+/// Gathers values into buckets that begin at `offset + k × width`.
+pub(crate) struct Buckets {
+    width: i64,
+    offset: i64,
+    limit: usize,
+    /// The bucket that values fall into now: they come nearly sorted.
+    current: (i64, Summary),
+    done: BTreeMap<i64, Summary>,
+}
+
+impl Buckets {
+    /// At most `limit` buckets; a width or offset of less than a millisecond counts as one or none.
+    pub fn new(width: Duration, offset: Duration, limit: usize) -> Buckets {
+        let width = i64::try_from(width.as_millis()).unwrap_or(i64::MAX).max(1);
+        let offset = i64::try_from(offset.as_millis() % width.unsigned_abs() as u128).unwrap_or(0);
+        Buckets { width, offset, limit, current: (i64::MIN, Summary::EMPTY), done: BTreeMap::new() }
+    }
+
+    pub fn add(&mut self, at: i64, value: f64, quality: Quality) -> Result<(), StoreError> {
+        let start = (at - self.offset).div_euclid(self.width) * self.width + self.offset;
+        if start != self.current.0 {
+            self.turn_to(start)?;
+        }
+        self.current.1.add(value, quality);
+        Ok(())
+    }
+
+    /// The buckets that hold anything, by time.
+    pub fn finish(mut self) -> Result<Vec<Bucket>, StoreError> {
+        self.turn_to(i64::MIN)?;
+        Ok(self.done.iter().map(|(start, summary)| summary.bucket(*start)).collect())
+    }
+
+    fn turn_to(&mut self, start: i64) -> Result<(), StoreError> {
+        let (was, summary) = std::mem::replace(&mut self.current, (start, Summary::EMPTY));
+        if was != i64::MIN {
+            self.done.entry(was).or_insert(Summary::EMPTY).join(&summary);
+        }
+        if self.done.len() > self.limit {
+            return Err(StoreError::TooManyRows { limit: self.limit });
+        }
+        Ok(())
+    }
+}
+
+/// Widths a person would choose, milliseconds.
+const WIDTHS: [i64; 36] = [
+    1,
+    2,
+    5,
+    10,
+    20,
+    50,
+    100,
+    200,
+    500,
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    15_000,
+    30_000,
+    60_000,
+    120_000,
+    300_000,
+    600_000,
+    900_000,
+    1_800_000,
+    3_600_000,
+    7_200_000,
+    10_800_000,
+    21_600_000,
+    43_200_000,
+    86_400_000,
+    172_800_000,
+    604_800_000,
+    1_209_600_000,
+    2_592_000_000,
+    7_776_000_000,
+    31_536_000_000,
+    157_680_000_000,
+    1_576_800_000_000,
+    315_360_000_000_000,
+];
+
+/// The smallest of the usual widths with which `[first, last]` falls into at most `buckets` buckets.
+pub(crate) fn width_for(first: i64, last: i64, buckets: usize) -> Duration {
+    let buckets = i64::try_from(buckets.max(1)).unwrap_or(i64::MAX);
+    let fits = |width: i64| last.div_euclid(width) - first.div_euclid(width) < buckets;
+    let width = WIDTHS.into_iter().find(|width| fits(*width)).unwrap_or(i64::MAX);
+    Duration::from_millis(width.unsigned_abs())
+}
