@@ -1,0 +1,211 @@
+//! The life of the alerts of one rule about one subject, one after the other.
+
+use super::ladder::{Change, Ladder, Step};
+use super::template::{Template, Word};
+use super::threshold::ThresholdRule;
+use minicbor::{Decode, Encode};
+use records::{Action, Alert, AlertState, Name, Position, Severity, Subject, Timestamp, Verb, Window};
+use std::fmt::Write;
+
+/// Where a rule stands for a subject, and its alert while one is open.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub struct AlertLife {
+    #[n(0)]
+    ladder: Ladder,
+    #[n(1)]
+    open: Option<Box<OpenAlert>>,
+}
+
+/// Which rule, about whom.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// The rule.
+    pub rule: &'a ThresholdRule,
+    /// About whom.
+    pub subject: &'a Subject,
+    /// What people call them; their name when this is empty.
+    pub label: &'a str,
+    /// Where they belong.
+    pub area: &'a Name,
+    /// Where they are.
+    pub position: Option<Position>,
+}
+
+/// What was observed.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// When, event time: the window of an aggregate; start = end for an instant.
+    pub span: Window,
+    /// The value, in the unit of the rule's quantity. Not finite: ignored.
+    pub value: f64,
+    /// Whether the value may count. False: the condition does not hold, whatever the value.
+    pub is_active: bool,
+    /// Ingest time as of which we know.
+    pub as_of: Timestamp,
+    /// It tells of the past.
+    pub is_backfill: bool,
+    /// What else the rule's sentences may say.
+    pub words: &'a [(Word, &'a str)],
+}
+
+/// What must be known of an open alert to write its next transition.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+struct OpenAlert {
+    #[cbor(n(0), with = "crate::cbor")]
+    id: Name,
+    #[n(1)]
+    transition: u32,
+    #[n(2)]
+    is_acknowledged: bool,
+    #[cbor(n(3), with = "crate::cbor")]
+    severity: Severity,
+    #[cbor(n(4), with = "crate::cbor")]
+    opened_at: Timestamp,
+    #[n(5)]
+    value: f64,
+    #[n(6)]
+    threshold: f64,
+    #[n(7)]
+    text: String,
+    #[n(8)]
+    is_backfill: bool,
+}
+
+impl AlertLife {
+    /// Takes an observation; returns the transition it causes, if any.
+    ///
+    /// Call in event-time order; see [`Ladder::observe`].
+    pub fn observe(&mut self, about: &About<'_>, seen: &Seen<'_>) -> Option<Alert> {
+        if !seen.value.is_finite() {
+            return None;
+        }
+        let step = match seen.is_active {
+            true => self.ladder.observe(about.rule, seen.span, seen.value),
+            false => self.ladder.observe_rest(about.rule, seen.span),
+        }?;
+        let open = self.advance(about, seen, &step);
+        let state = match (step.change, open.is_acknowledged) {
+            (Change::Clear, _) => AlertState::Cleared,
+            (_, true) => AlertState::Acknowledged,
+            (_, false) => AlertState::Open,
+        };
+        let alert = open.transition(about, state, step.at, seen.as_of);
+        self.open = (step.change != Change::Clear).then(|| Box::new(open));
+        Some(alert)
+    }
+
+    /// An operator says that they know. `None` when the action is for another alert, or changes nothing.
+    pub fn act(&mut self, about: &About<'_>, action: &Action, as_of: Timestamp) -> Option<Alert> {
+        let open = self.open.as_deref_mut()?;
+        let Verb::Acknowledge = action.verb;
+        if open.id != action.alert || open.is_acknowledged {
+            return None;
+        }
+        open.is_acknowledged = true;
+        open.transition += 1;
+        let note = (!action.note.is_empty()).then(|| action.note.clone());
+        let alert = open.transition(about, AlertState::Acknowledged, action.at, as_of);
+        Some(Alert { actor: Some(action.actor.clone()), note, ..alert })
+    }
+
+    /// How bad it is; `None` while nothing is open.
+    pub fn severity(&self) -> Option<Severity> {
+        self.open.as_ref().map(|open| open.severity)
+    }
+
+    /// The alert as it is after `step`.
+    fn advance(&self, about: &About<'_>, seen: &Seen<'_>, step: &Step) -> OpenAlert {
+        let before = self.open.as_deref();
+        let got_worse = before.is_some_and(|before| step.severity > before.severity);
+        let opened_at = before.map_or(step.since, |before| before.opened_at);
+        OpenAlert {
+            id: match before {
+                Some(before) => before.id.clone(),
+                None => id_of(about, opened_at),
+            },
+            transition: before.map_or(0, |before| before.transition + 1),
+            is_acknowledged: before.is_some_and(|before| before.is_acknowledged) && !got_worse,
+            severity: step.severity,
+            opened_at,
+            value: seen.value,
+            threshold: step.threshold,
+            text: text_of(about, seen, step),
+            is_backfill: seen.is_backfill,
+        }
+    }
+}
+
+/// The rule of the alert with that id.
+pub fn rule_of(alert: &str) -> Option<&str> {
+    alert.split_once('/').map(|(rule, _)| rule)
+}
+
+impl OpenAlert {
+    fn transition(&self, about: &About<'_>, state: AlertState, at: Timestamp, as_of: Timestamp) -> Alert {
+        Alert {
+            id: self.id.clone(),
+            transition: self.transition,
+            rule: about.rule.id.clone(),
+            use_case: about.rule.use_case,
+            subject: about.subject.clone(),
+            area: about.area.clone(),
+            position: about.position,
+            state,
+            severity: self.severity,
+            opened_at: self.opened_at,
+            at,
+            as_of,
+            quantity: about.rule.quantity.name().into(),
+            value: self.value,
+            threshold: self.threshold,
+            text: self.text.clone(),
+            source: about.rule.source.clone(),
+            is_backfill: self.is_backfill,
+            actor: None,
+            note: None,
+        }
+    }
+}
+
+fn id_of(about: &About<'_>, opened_at: Timestamp) -> Name {
+    format!("{}/{}/{opened_at}", about.rule.id, about.subject.name()).into()
+}
+
+/// The rule's sentence. Times are not in it: they are fields of the alert, and only who shows them knows the
+/// reader's time zone.
+fn text_of(about: &About<'_>, seen: &Seen<'_>, step: &Step) -> String {
+    let rule = about.rule;
+    let is_over = step.change == Change::Clear;
+    let template: &Template = if is_over { &rule.cleared } else { &rule.text };
+    let info = rule.quantity.info();
+    let decimals = info.map_or(2, |info| usize::from(info.decimals));
+    let number =
+        |value: f64, to: &mut String| write!(to, "{value:.decimals$}").expect("a String takes everything");
+    template.fill(|word, to| match word {
+        Word::Value => number(seen.value, to),
+        Word::Threshold => number(step.threshold, to),
+        Word::Unit => to.push_str(&info.map_or("".into(), |info| spoken(info.unit))),
+        Word::Subject if about.label.is_empty() => to.push_str(about.subject.name()),
+        Word::Subject => to.push_str(about.label),
+        Word::Area => to.push_str(about.area),
+        Word::Level => to.push_str(&rule.levels[step.level].name),
+        Word::Is => to.push_str(if seen.is_backfill { "was" } else { "is" }),
+        Word::Zone | Word::Head | Word::Tail | Word::Reader | Word::Tags => {
+            let found = seen.words.iter().find(|(known, _)| *known == word);
+            to.push_str(found.map_or("?", |(_, text)| *text));
+        }
+    })
+}
+
+/// A UCUM unit as people write it: annotations (`{vehicle}`) say nothing, `u` is µ, `Cel` is °C.
+fn spoken(unit: &str) -> String {
+    match unit {
+        "Cel" => "°C".to_owned(),
+        "/min" => "rpm".to_owned(),
+        _ if unit.starts_with('{') => String::new(),
+        _ => match unit.strip_prefix("ug").or(unit.strip_prefix("uS")) {
+            Some(rest) => format!("µ{}{rest}", &unit[1..2]),
+            None => unit.trim_matches(['[', ']']).to_owned(),
+        },
+    }
+}

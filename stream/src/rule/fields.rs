@@ -1,0 +1,172 @@
+//! Reading a table of a rules file, key by key, and noting everything that is wrong with it.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::time::Duration;
+use toml::{Table, Value};
+
+/// One thing that is wrong with a rules file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where: `threshold[3].levels[1].open`; empty for the file as a whole.
+    pub path: String,
+    /// What, as a lowercase fragment.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" => f.write_str(&self.message),
+            path => write!(f, "{path}: {}", self.message),
+        }
+    }
+}
+
+/// What has been found so far.
+#[derive(Default)]
+pub(super) struct Problems(RefCell<Vec<Problem>>);
+
+impl Problems {
+    pub(super) fn note(&self, path: String, message: impl Into<String>) {
+        self.0.borrow_mut().push(Problem { path, message: message.into() });
+    }
+
+    pub(super) fn into_result<T>(self, value: T) -> Result<T, Vec<Problem>> {
+        let problems = self.0.into_inner();
+        if problems.is_empty() { Ok(value) } else { Err(problems) }
+    }
+}
+
+/// A table being read: what is taken is removed, so that what remains at the end is unknown.
+///
+/// A key that is missing or wrong is noted and read as a harmless value, so that reading goes on to the next.
+pub(super) struct Fields<'p> {
+    table: Table,
+    path: String,
+    problems: &'p Problems,
+}
+
+impl<'p> Fields<'p> {
+    pub(super) fn new(table: Table, problems: &'p Problems) -> Self {
+        Fields { table, path: String::new(), problems }
+    }
+
+    /// Notes a problem with `key`.
+    pub(super) fn problem(&self, key: &str, message: impl Into<String>) {
+        self.problems.note(join(&self.path, key), message);
+    }
+
+    /// A string that is not empty.
+    pub(super) fn text(&mut self, key: &str) -> String {
+        match self.table.remove(key) {
+            Some(Value::String(text)) if !text.trim().is_empty() => text,
+            found => self.expected(key, found.as_ref(), "text"),
+        }
+    }
+
+    /// A finite number, written with or without decimals.
+    pub(super) fn number(&mut self, key: &str) -> f64 {
+        match self.table.remove(key) {
+            Some(Value::Integer(number)) => number as f64,
+            Some(Value::Float(number)) if number.is_finite() => number,
+            found => self.expected(key, found.as_ref(), "a number"),
+        }
+    }
+
+    /// A whole number of at least `least`.
+    pub(super) fn whole(&mut self, key: &str, least: u32) -> u32 {
+        let found = self.table.remove(key);
+        let number = found.as_ref().and_then(Value::as_integer).and_then(|number| u32::try_from(number).ok());
+        match number {
+            Some(number) if number >= least => number,
+            _ => self.expected(key, found.as_ref(), &format!("a whole number of at least {least}")),
+        }
+    }
+
+    /// Seconds, 0 or more, at most ten years.
+    pub(super) fn seconds(&mut self, key: &str) -> Duration {
+        const MOST: f64 = 10.0 * 366.0 * 86_400.0;
+        let number = self.number(key);
+        if (0.0..=MOST).contains(&number) {
+            return Duration::from_millis((number * 1000.0).round() as u64);
+        }
+        self.problem(key, "must be between 0 and ten years, in seconds");
+        Duration::ZERO
+    }
+
+    /// Seconds, more than 0.
+    pub(super) fn positive_seconds(&mut self, key: &str) -> Duration {
+        let known = self.table.contains_key(key);
+        let duration = self.seconds(key);
+        if known && duration.is_zero() {
+            self.problem(key, "must be more than 0");
+        }
+        duration.max(Duration::from_millis(1))
+    }
+
+    /// One of a set of words.
+    pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> T {
+        let text = self.text(key);
+        let found = choices.iter().find(|(name, _)| *name == text);
+        if found.is_none() && !text.is_empty() {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            self.problem(key, format!("`{text}` is none of {}", names.join(", ")));
+        }
+        found.unwrap_or(&choices[0]).1
+    }
+
+    /// A table; an empty one when it is missing, so that every key in it is noted.
+    pub(super) fn table(&mut self, key: &str) -> Fields<'p> {
+        let path = join(&self.path, key);
+        let table = match self.table.remove(key) {
+            Some(Value::Table(table)) => table,
+            found => self.expected(key, found.as_ref(), "a table"),
+        };
+        Fields { table, path, problems: self.problems }
+    }
+
+    /// An array of tables; none when it is missing.
+    pub(super) fn tables(&mut self, key: &str) -> Vec<Fields<'p>> {
+        let items = match self.table.remove(key) {
+            Some(Value::Array(items)) => items,
+            None => Vec::new(),
+            found => self.expected(key, found.as_ref(), "an array of tables"),
+        };
+        let table_of = |(index, item)| {
+            let path = format!("{}[{index}]", join(&self.path, key));
+            let table = match item {
+                Value::Table(table) => table,
+                _ => {
+                    self.problems.note(path.clone(), "must be a table");
+                    Table::new()
+                }
+            };
+            Fields { table, path, problems: self.problems }
+        };
+        items.into_iter().enumerate().map(table_of).collect()
+    }
+
+    /// Notes every key that nobody took.
+    pub(super) fn finish(self) {
+        for key in self.table.keys() {
+            self.problems.note(join(&self.path, key), "is not a key known here");
+        }
+    }
+
+    fn expected<T: Default>(&self, key: &str, found: Option<&Value>, what: &str) -> T {
+        match found {
+            None => self.problem(key, "is missing"),
+            Some(_) => self.problem(key, format!("must be {what}")),
+        }
+        T::default()
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    match (path, key) {
+        ("", key) => key.to_owned(),
+        (path, "") => path.to_owned(),
+        (path, key) => format!("{path}.{key}"),
+    }
+}
