@@ -36,7 +36,7 @@ pub use host::{
 pub use quantity::{QUANTITIES, Quantity, QuantityKey, quantities};
 pub use status::{Reply, State};
 pub use telemetry::{Class, Content, Passage, Position, Reading, TagRead, Telemetry};
-pub use topic::{Topic, TopicError, UpKind, is_device_id};
+pub use topic::{MAX_TOPIC, Topic, TopicError, UpKind, is_device_id};
 
 /// Most readings in one frame.
 pub const MAX_READINGS: usize = 256;

@@ -2,6 +2,9 @@
 
 use core::fmt;
 
+/// Most bytes of a topic name of ours.
+pub const MAX_TOPIC: usize = 77;
+
 /// A topic name of ours, borrowed from the text it was read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Topic<'a> {
@@ -86,7 +89,7 @@ impl<'a> Topic<'a> {
         }
     }
 
-    /// Writes the name into `buffer` and returns it; `None` when it doesn't fit (75 bytes always do).
+    /// Writes the name into `buffer` and returns it; `None` when it doesn't fit ([`MAX_TOPIC`] bytes always do).
     pub fn write<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b str> {
         let (direction, last) = self.ends();
         let mut length = 0;
@@ -137,7 +140,7 @@ mod tests {
     fn check(name: &str, expected: Result<Topic<'_>, TopicError>) {
         assert_eq!(Topic::parse(name), expected, "{name:?}");
         if let Ok(topic) = expected {
-            let mut buffer = [0; 75];
+            let mut buffer = [0; MAX_TOPIC];
             assert_eq!(topic.write(&mut buffer), Some(name));
             assert_eq!(topic.to_string(), name);
         }
