@@ -1,1 +1,34 @@
-//! stub
+//! What the results are for: time series on disk, the alert read model, device state, the console and its API.
+//!
+//! Each sink is a consumer of its own, so that a dead one stops nobody, and idempotent per key, so that reading
+//! a record twice is harmless. Nothing here reads the wall clock: who calls passes one.
+
+mod sink;
+
+mod run;
+
+mod backoff;
+
+mod blocking;
+
+pub mod alerts;
+pub mod console;
+pub mod devices;
+
+mod metrics;
+mod series;
+
+pub use alerts::{AlertBook, AlertSink};
+pub use console::{ConsoleError, ConsoleState, Login};
+pub use devices::{DeviceBook, DeviceSink};
+pub use metrics::Metrics;
+pub use run::{Ambient, run};
+pub use series::SeriesSink;
+pub use sink::{Sink, SinkError, Written};
+pub use store;
+
+use records::Timestamp;
+use std::sync::Arc;
+
+/// The wall clock, as an argument.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -1,0 +1,190 @@
+//! The loop that every sink runs in: poll, write, flush when due, commit what was flushed.
+
+use crate::backoff::Backoff;
+use crate::{Clock, Metrics, Sink, SinkError, Written};
+use records::{Batch, Consumer, Fetched, Offset, TopicPartition};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// What surrounds a sink.
+#[derive(Clone)]
+pub struct Ambient {
+    /// Where facts are counted.
+    pub metrics: Metrics,
+    /// For the lag in seconds; nothing else depends on it.
+    pub clock: Clock,
+    /// For the jitter of retries.
+    pub seed: u64,
+}
+
+/// Reads `consumer` into `sink` until `stop` or until no more will come, then flushes once more.
+///
+/// Offsets are committed only after [`Sink::flush`] returned `Ok`. While the sink is unavailable the loop waits
+/// and tries again, and reads nothing.
+///
+/// # Errors
+/// [`SinkError::Log`] when the log fails; [`SinkError::Rejected`] when a flush was refused for good.
+pub async fn run<C: Consumer, S: Sink>(
+    consumer: C,
+    sink: S,
+    ambient: Ambient,
+    stop: CancellationToken,
+) -> Result<(), SinkError> {
+    let backoff = Backoff::new(ambient.seed);
+    let mut courier =
+        Courier { consumer, sink, ambient, stop, backoff, flushed: BTreeMap::new(), waiting: 0 };
+    courier.deliver_all().await?;
+    courier.flush().await
+}
+
+struct Courier<C, S> {
+    consumer: C,
+    sink: S,
+    ambient: Ambient,
+    stop: CancellationToken,
+    backoff: Backoff,
+    /// What the next successful flush lets us commit.
+    flushed: BTreeMap<TopicPartition, Offset>,
+    /// Records written and not committed.
+    waiting: u64,
+}
+
+enum Step<'a> {
+    Write(&'a Fetched),
+    Flush,
+}
+
+enum Outcome {
+    Done(Written),
+    Stopped,
+}
+
+impl<C: Consumer, S: Sink> Courier<C, S> {
+    async fn deliver_all(&mut self) -> Result<(), SinkError> {
+        let stop = self.stop.clone();
+        loop {
+            let fetched = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = due(self.sink.flush_due()) => {
+                    self.flush().await?;
+                    continue;
+                }
+                fetched = self.consumer.poll() => fetched?,
+            };
+            match fetched {
+                Some(fetched) => self.deliver(fetched).await?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn deliver(&mut self, fetched: Fetched) -> Result<(), SinkError> {
+        let (partition, next, count) = (fetched.partition, fetched.next(), fetched.batch.len() as u64);
+        let mut pieces = vec![fetched];
+        while let Some(piece) = pieces.pop() {
+            match self.persist(Step::Write(&piece)).await {
+                Ok(Outcome::Done(written)) => self.count(&piece, written),
+                Ok(Outcome::Stopped) => return Ok(()),
+                Err(SinkError::Rejected(reason)) => match halves(&piece) {
+                    Some((left, right)) => pieces.extend([right, left]),
+                    None => self.leave_out(&piece, &reason),
+                },
+                Err(error) => return Err(error),
+            }
+        }
+        self.flushed.insert(partition, next);
+        self.waiting += count;
+        self.metrics().uncommitted(self.waiting);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        if let Outcome::Stopped = self.persist(Step::Flush).await? {
+            return Ok(());
+        }
+        if self.flushed.is_empty() {
+            return Ok(());
+        }
+        let offsets: Vec<_> = self.flushed.iter().map(|(partition, next)| (*partition, *next)).collect();
+        self.consumer.commit(&offsets).await?;
+        self.flushed.clear();
+        self.waiting = 0;
+        self.metrics().flushed();
+        Ok(())
+    }
+
+    /// Does `step`, again and again while the sink is unavailable, until `stop`.
+    async fn persist(&mut self, step: Step<'_>) -> Result<Outcome, SinkError> {
+        loop {
+            let result = match step {
+                Step::Write(fetched) => self.sink.write(fetched).await,
+                Step::Flush => self.sink.flush().await.map(|()| Written::default()),
+            };
+            let Err(SinkError::Unavailable(error)) = result else {
+                self.note_recovery();
+                return result.map(Outcome::Done);
+            };
+            self.note_outage(error.as_ref());
+            let wait = self.backoff.next();
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(Outcome::Stopped),
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    fn note_outage(&self, error: &(dyn std::error::Error + 'static)) {
+        if self.backoff.tries() == 0 {
+            tracing::warn!(sink = self.sink.name(), error, "unavailable; reading waits, nothing is lost");
+        }
+        self.metrics().retried();
+    }
+
+    fn note_recovery(&mut self) {
+        if self.backoff.tries() > 0 {
+            tracing::info!(sink = self.sink.name(), tries = self.backoff.tries(), "available again");
+        }
+        self.backoff.reset();
+    }
+
+    fn count(&self, fetched: &Fetched, written: Written) {
+        let lag = written.newest.map(|newest| (self.ambient.clock)().since(newest));
+        self.metrics().wrote(fetched.batch.len() as u64, &written, lag);
+    }
+
+    fn leave_out(&self, fetched: &Fetched, reason: &str) {
+        let (partition, offset) = (fetched.partition, fetched.first);
+        tracing::error!(sink = self.sink.name(), %partition, offset, reason, "a record was rejected and left out");
+        self.metrics().rejected();
+    }
+
+    fn metrics(&self) -> crate::metrics::SinkMetrics<'_> {
+        self.ambient.metrics.of(self.sink.name())
+    }
+}
+
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The first and the second half of a batch; `None` for a single record.
+fn halves(fetched: &Fetched) -> Option<(Fetched, Fetched)> {
+    let middle = fetched.batch.len() / 2;
+    if middle == 0 {
+        return None;
+    }
+    let (mut left, mut right) = (Batch::new(), Batch::new());
+    for (index, (key, value)) in fetched.batch.iter().enumerate() {
+        let half = if index < middle { &mut left } else { &mut right };
+        half.push(key, value);
+    }
+    let piece = |first, batch| Fetched { partition: fetched.partition, first, batch: Arc::new(batch) };
+    Some((piece(fetched.first, left), piece(fetched.first + middle as Offset, right)))
+}
