@@ -26,3 +26,13 @@ pub enum Verb {
     /// "I know."
     Acknowledge = 1,
 }
+
+impl Verb {
+    /// Every verb.
+    pub const ALL: [Verb; 1] = [Verb::Acknowledge];
+
+    /// The verb of that code on the log.
+    pub fn from_code(code: u8) -> Option<Verb> {
+        Verb::ALL.into_iter().find(|verb| *verb as u8 == code)
+    }
+}

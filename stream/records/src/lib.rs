@@ -24,7 +24,7 @@ mod topic;
 pub use action::{Action, Verb};
 pub use aggregate::{Aggregate, Subject};
 pub use alert::{Alert, AlertState, Severity, UseCase};
-pub use codec::DecodeError;
+pub use codec::{DecodeError, Kind};
 pub use device::{Device, Family, Position};
 pub use log::{
     AppendError, Batch, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Producer, Snapshot,

@@ -100,6 +100,22 @@ pub enum VehicleClass {
     TwoWheeler = 4,
 }
 
+impl VehicleClass {
+    /// Every class.
+    pub const ALL: [VehicleClass; 5] = [
+        VehicleClass::Unknown,
+        VehicleClass::Car,
+        VehicleClass::Truck,
+        VehicleClass::Bus,
+        VehicleClass::TwoWheeler,
+    ];
+
+    /// The class of that code on the log.
+    pub fn from_code(code: u8) -> Option<VehicleClass> {
+        VehicleClass::ALL.into_iter().find(|class| *class as u8 == code)
+    }
+}
+
 /// What a device says about itself on `up/{device}/state`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {

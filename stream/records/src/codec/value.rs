@@ -1,0 +1,166 @@
+//! What can stand behind a key: one CBOR item each.
+
+use super::{DecodeError, malformed};
+use crate::{Family, Name, Position, Quality, Quantity, Reason, Timestamp, VehicleClass, Verb};
+use minicbor::{Decoder, Encoder};
+
+/// Something that is one CBOR item.
+pub(super) trait Value: Sized {
+    fn write(&self, out: &mut Vec<u8>);
+    fn read(decoder: &mut Decoder<'_>) -> Result<Self, DecodeError>;
+}
+
+/// Types that `minicbor` knows by a method of the same name, which can't fail on a `Vec`.
+macro_rules! plain {
+    ($($type:ident)*) => {$(
+        impl Value for $type {
+            #[inline]
+            fn write(&self, out: &mut Vec<u8>) {
+                let _ = Encoder::new(out).$type(*self);
+            }
+
+            #[inline]
+            fn read(decoder: &mut Decoder<'_>) -> Result<$type, DecodeError> {
+                Ok(decoder.$type()?)
+            }
+        }
+    )*};
+}
+
+plain!(bool u8 u16 u32 u64 i64);
+
+/// Enums that stand on the log by their number.
+macro_rules! coded {
+    ($($type:ident)*) => {$(
+        impl Value for $type {
+            fn write(&self, out: &mut Vec<u8>) {
+                (*self as u8).write(out);
+            }
+
+            fn read(decoder: &mut Decoder<'_>) -> Result<$type, DecodeError> {
+                let code = decoder.u8()?;
+                let unknown = || malformed(format_args!("{} has no code {code}", stringify!($type)));
+                $type::from_code(code).ok_or_else(unknown)
+            }
+        }
+    )*};
+}
+
+coded!(Family Reason VehicleClass Verb);
+
+pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
+    let _ = Encoder::new(out).str(text);
+}
+
+/// The length of an array that is about to be read. No more than there are bytes left, so it may be reserved.
+pub(super) fn read_array(decoder: &mut Decoder<'_>) -> Result<usize, DecodeError> {
+    let left = decoder.input().len().saturating_sub(decoder.position());
+    let claimed = decoder.array()?.ok_or_else(|| malformed("an array of indefinite length"))?;
+    usize::try_from(claimed)
+        .ok()
+        .filter(|len| *len <= left)
+        .ok_or_else(|| malformed("an array longer than the record"))
+}
+
+pub(super) fn write_array(len: usize, out: &mut Vec<u8>) {
+    let _ = Encoder::new(out).array(len as u64);
+}
+
+impl Value for Name {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_text(self, out);
+    }
+
+    fn read(decoder: &mut Decoder<'_>) -> Result<Name, DecodeError> {
+        Ok(Name::new(decoder.str()?))
+    }
+}
+
+impl Value for String {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_text(self, out);
+    }
+
+    fn read(decoder: &mut Decoder<'_>) -> Result<String, DecodeError> {
+        Ok(decoder.str()?.to_owned())
+    }
+}
+
+impl Value for Vec<u8> {
+    fn write(&self, out: &mut Vec<u8>) {
+        let _ = Encoder::new(out).bytes(self);
+    }
+
+    fn read(decoder: &mut Decoder<'_>) -> Result<Vec<u8>, DecodeError> {
+        Ok(decoder.bytes()?.to_vec())
+    }
+}
+
+impl Value for Timestamp {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+
+    fn read(decoder: &mut Decoder<'_>) -> Result<Timestamp, DecodeError> {
+        i64::read(decoder).map(Timestamp)
+    }
+}
+
+impl Value for Position {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_array(2, out);
+        self.lon.write(out);
+        self.lat.write(out);
+    }
+
+    fn read(decoder: &mut Decoder<'_>) -> Result<Position, DecodeError> {
+        if read_array(decoder)? != 2 {
+            return Err(malformed("a position is two numbers"));
+        }
+        Ok(Position { lon: f64::read(decoder)?, lat: f64::read(decoder)? })
+    }
+}
+
+impl Value for Quantity {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self.code() {
+            Some(code) => code.write(out),
+            None => write_text(self.name(), out),
+        }
+    }
+
+    /// A number that the registry does not have is an error: its name and unit are lost to this program.
+    fn read(decoder: &mut Decoder<'_>) -> Result<Quantity, DecodeError> {
+        const TEXT: u8 = 3;
+        let major = decoder.input().get(decoder.position()).map(|byte| byte >> 5);
+        if major == Some(TEXT) {
+            return Ok(Quantity::from_name(decoder.str()?));
+        }
+        let code = decoder.u16()?;
+        Quantity::from_code(code).ok_or_else(|| malformed(format_args!("no quantity {code}")))
+    }
+}
+
+/// `flag + 16 × tests`: one byte as long as no test has failed.
+impl Value for Quality {
+    fn write(&self, out: &mut Vec<u8>) {
+        (self.flag as u32 | u32::from(self.tests) << 4).write(out);
+    }
+
+    fn read(decoder: &mut Decoder<'_>) -> Result<Quality, DecodeError> {
+        let both = decoder.u32()?;
+        let flag = crate::Flag::from_code((both & 0xf) as u8).ok_or_else(|| malformed("no such flag"))?;
+        let tests = u16::try_from(both >> 4).map_err(|_| malformed("no such test"))?;
+        Ok(Quality { flag, tests })
+    }
+}
+
+/// `at` as milliseconds after `base`. Wraps, so that every pair of instants is kept; none that occurs does.
+pub(super) fn after(base: Timestamp, at: Timestamp) -> i64 {
+    at.0.wrapping_sub(base.0)
+}
+
+/// The inverse of [`after`].
+pub(super) fn at(base: Timestamp, after: i64) -> Timestamp {
+    Timestamp(base.0.wrapping_add(after))
+}
