@@ -1,1 +1,39 @@
-//! stub
+//! Where devices connect: MQTT sessions, identity, normalisers, and an acknowledgement after the append.
+//!
+//! A PUBACK of this crate is a promise: what it acknowledges is on durable storage. Everything here serves that,
+//! and nothing here looks at values: judging them is the stream's work.
+//!
+//! Absent on purpose: the wall clock (a [`Clock`] is an argument), configuration, any knowledge of who reads the
+//! log, and any other crate of ours than `firmware-protocol` (the devices' words) and `records` (ours).
+
+mod gateway;
+mod limits;
+
+mod session;
+
+mod packet;
+mod transport;
+
+mod normalize;
+
+mod announce;
+mod identity;
+mod outage;
+mod registry;
+mod sessions;
+mod throttle;
+
+mod error;
+mod metrics;
+
+pub use error::{GatewayError, RegistryError};
+pub use gateway::run;
+pub use limits::Limits;
+pub use metrics::Metrics;
+pub use registry::{Credential, Directory, Entry, NewDevice, Password, Registry};
+
+use records::Timestamp;
+use std::sync::Arc;
+
+/// What time it is: the gateway's clock, as told by whoever runs it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

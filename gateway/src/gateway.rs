@@ -1,0 +1,242 @@
+//! The listener and what runs beside it.
+
+use crate::announce::Announcer;
+use crate::identity::{Denial, Roster};
+use crate::outage::{Closed, Outage};
+use crate::session::{Refusal, serve};
+use crate::sessions::Sessions;
+use crate::throttle::Throttle;
+use crate::transport::Transport;
+use crate::{Clock, Directory, GatewayError, Limits, Metrics, RegistryError};
+use records::{Device, Producer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How often the registry is asked for changes.
+const REFRESH: Duration = Duration::from_millis(250);
+
+/// Time beyond the drain timeout for the last sockets to close.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Serves devices until `stop`.
+///
+/// Connections wait in the listener's backlog until every registry entry stands on `telemetry`. After `stop`
+/// nothing more is read; what was read is appended and acknowledged, sockets are closed, and the call returns
+/// within [`Limits::drain_timeout`] and two seconds.
+///
+/// # Errors
+/// The registry could not be read at the start, or the log was closed under the gateway.
+pub async fn run<P: Producer, D: Directory>(
+    listener: TcpListener,
+    log: P,
+    registry: Arc<D>,
+    clock: Clock,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) -> Result<(), GatewayError> {
+    let gate = Arc::new(Gate::new(log, registry, clock, limits, metrics, stop.child_token())?);
+    let devices = refresh(&gate).await.map_err(GatewayError::Registry)?;
+    tracing::info!(devices = devices.len(), "registry read");
+
+    let sessions = TaskTracker::new();
+    let (changed, changes) = unbounded_channel();
+    let ended = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        () = gate.log_closed.cancelled() => Err(Closed),
+        () = watch_registry(&gate, &changed) => Ok(()),
+        Err(closed) = announce_changes(&gate, changes) => Err(closed),
+        () = sweep(&gate) => Ok(()),
+        Err(closed) = announce_and_accept(&gate, &devices, &listener, &sessions) => Err(closed),
+    };
+    drain(&gate, &sessions).await;
+    ended.map_err(|Closed| GatewayError::LogClosed)
+}
+
+/// What all sessions share.
+pub(crate) struct Gate<P: Producer> {
+    pub log: P,
+    pub roster: Arc<Roster>,
+    pub sessions: Arc<Sessions>,
+    pub outage: Arc<Outage>,
+    pub clock: Clock,
+    pub limits: Limits,
+    pub metrics: Arc<Metrics>,
+    pub stop: CancellationToken,
+    /// Cancelled by whoever meets a closed log first.
+    pub log_closed: CancellationToken,
+    announcer: Announcer,
+    throttle: Throttle,
+    numbers: AtomicU64,
+}
+
+impl<P: Producer> Gate<P> {
+    fn new(
+        log: P,
+        registry: Arc<dyn Directory>,
+        clock: Clock,
+        limits: Limits,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> Result<Gate<P>, GatewayError> {
+        let outage = Outage::new(metrics.clone());
+        Ok(Gate {
+            log,
+            roster: Arc::new(Roster::new(registry, limits.max_verifications)?),
+            sessions: Arc::default(),
+            announcer: Announcer::new(outage.clone()),
+            outage,
+            clock,
+            limits,
+            metrics,
+            stop,
+            log_closed: CancellationToken::new(),
+            throttle: Throttle::default(),
+            numbers: AtomicU64::new(0),
+        })
+    }
+
+    /// Returns when these entries, or newer ones, stand on the log.
+    pub(crate) async fn announce(&self, devices: &[Device]) -> Result<(), Closed> {
+        self.announcer.announce(&self.log, devices).await
+    }
+
+    /// A number that was not given before.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether one more line about a single client may be logged now.
+    pub(crate) fn may_warn(&self) -> bool {
+        self.throttle.allows(self.sessions.now())
+    }
+
+    /// Tells the operator who could not connect.
+    pub(crate) fn tell_denial(&self, user: &str, denial: Denial) {
+        if self.may_warn() {
+            let user = &user[..user.floor_char_boundary(64)];
+            tracing::warn!(user, why = Refusal::Denied(denial).name(), "a device was not let in");
+        }
+    }
+}
+
+/// Reads what has changed in the registry, and cuts the sessions that it ends.
+async fn refresh<P: Producer>(gate: &Gate<P>) -> Result<Vec<Device>, RegistryError> {
+    let roster = gate.roster.clone();
+    let refresh = tokio::task::spawn_blocking(move || roster.refresh());
+    let Ok(changed) = refresh.await else { return Ok(Vec::new()) };
+    let devices: Vec<Device> = changed?.iter().map(|entry| entry.device.clone()).collect();
+    for device in &devices {
+        gate.sessions.revoke(&device.id, gate.roster.current_fingerprint(&device.id));
+    }
+    Ok(devices)
+}
+
+async fn watch_registry<P: Producer>(gate: &Gate<P>, changed: &UnboundedSender<Vec<Device>>) {
+    let mut is_readable = true;
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        match refresh(gate).await {
+            Ok(devices) => {
+                if !is_readable {
+                    tracing::info!("the device registry can be read again");
+                }
+                is_readable = true;
+                // The receiver lives as long as this loop: both end with `run`.
+                let _ = changed.send(devices);
+            }
+            Err(error) if is_readable => {
+                is_readable = false;
+                tracing::warn!(%error, "the device registry can't be read: going on with what is known");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Apart from the watching, so that a log that takes nothing doesn't keep a disabled device connected.
+async fn announce_changes<P: Producer>(
+    gate: &Gate<P>,
+    mut changes: UnboundedReceiver<Vec<Device>>,
+) -> Result<(), Closed> {
+    while let Some(devices) = changes.recv().await {
+        gate.announce(&devices).await?;
+    }
+    Ok(())
+}
+
+async fn sweep<P: Producer>(gate: &Gate<P>) {
+    let mut ticks = tokio::time::interval(Sessions::TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        gate.sessions.sweep();
+    }
+}
+
+async fn announce_and_accept<P: Producer>(
+    gate: &Arc<Gate<P>>,
+    devices: &[Device],
+    listener: &TcpListener,
+    sessions: &TaskTracker,
+) -> Result<(), Closed> {
+    gate.announce(devices).await?;
+    let places = Arc::new(Semaphore::new(gate.limits.max_connections));
+    let mut failures = 0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                failures = 0;
+                open(gate, stream, &places, sessions);
+            }
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => {
+                if failures == 0 {
+                    tracing::warn!(%error, "no connection can be accepted: trying again");
+                }
+                tokio::time::sleep(crate::outage::backoff(failures)).await;
+                failures += 1;
+            }
+        }
+    }
+}
+
+fn open<P: Producer>(
+    gate: &Arc<Gate<P>>,
+    stream: TcpStream,
+    places: &Arc<Semaphore>,
+    sessions: &TaskTracker,
+) {
+    let Ok(place) = places.clone().try_acquire_owned() else {
+        return gate.metrics.count_refusal(Refusal::Full);
+    };
+    let open = gate.metrics.open_connection();
+    let session = serve(Transport::new(stream), gate.clone());
+    sessions.spawn(async move {
+        session.await;
+        drop((open, place));
+    });
+}
+
+/// The client was gone before it was accepted; nothing is wrong with the listener.
+fn concerns_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+async fn drain<P: Producer>(gate: &Gate<P>, sessions: &TaskTracker) {
+    // Ends those that are still connecting, also when it was the log that closed.
+    gate.stop.cancel();
+    gate.sessions.stop();
+    sessions.close();
+    let deadline = gate.limits.drain_timeout + CLOSING;
+    if tokio::time::timeout(deadline, sessions.wait()).await.is_err() {
+        tracing::warn!(sessions = sessions.len(), "some sessions did not end in time");
+    }
+}

@@ -1,0 +1,153 @@
+//! Who may connect: the registry as the running gateway knows it.
+
+use crate::{Directory, Entry, GatewayError, RegistryError};
+use records::{Device, Name};
+use rustc_hash::{FxHashMap, FxHasher};
+use sha2::{Digest, Sha256};
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
+
+/// Registry entries in memory, and the passwords that were right before.
+pub(crate) struct Roster {
+    directory: Arc<dyn Directory>,
+    known: Mutex<Known>,
+    /// Bounds how many passwords are hashed at once: a storm of wrong ones must not take the machine.
+    verifications: Semaphore,
+    /// Keys the digests of verified passwords, anew in each process.
+    key: [u8; 32],
+}
+
+#[derive(Default)]
+struct Known {
+    entries: FxHashMap<Name, Arc<Entry>>,
+    /// Digest of the credential and the password that was right for it.
+    verified: FxHashMap<Name, [u8; 32]>,
+    /// Every change up to this revision is in `entries`.
+    revision: u64,
+}
+
+/// Why somebody may not connect. Bounded: it is a metrics label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// Unknown device, wrong password, or none: not told apart toward the client.
+    Credentials,
+    /// The password is right, and the device is disabled.
+    Disabled,
+    /// The registry can't be asked.
+    Unavailable,
+}
+
+/// A device that has proved itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Proven {
+    pub device: Device,
+    /// Identifies the credential it was proved by; see [`Roster::current_fingerprint`].
+    pub fingerprint: u64,
+}
+
+impl Roster {
+    pub(crate) fn new(directory: Arc<dyn Directory>, verifications: usize) -> Result<Roster, GatewayError> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(GatewayError::Randomness)?;
+        let verifications = Semaphore::new(verifications.max(1));
+        Ok(Roster { directory, known: Mutex::default(), verifications, key })
+    }
+
+    /// Whether `password` is the device's. A password that was right before costs a hash of SHA-256; any other
+    /// goes to the registry, so that an entry made a moment ago works at once.
+    pub(crate) async fn prove(&self, id: &str, password: &str) -> Result<Proven, Denial> {
+        if !firmware_protocol::is_device_id(id) {
+            return Err(Denial::Credentials);
+        }
+        if let Some(entry) = self.verified_before(id, password) {
+            return admit(&entry);
+        }
+        let _turn = self.verifications.acquire().await.map_err(|_| Denial::Unavailable)?;
+        let entry = self.verify(id, password).await?;
+        let mut known = self.known();
+        known.verified.insert(entry.device.id.clone(), self.digest(&entry, password));
+        known.put(entry.clone());
+        drop(known);
+        admit(&entry)
+    }
+
+    /// The fingerprint of the credential by which a device may connect now; `None` when it may not.
+    pub(crate) fn current_fingerprint(&self, id: &str) -> Option<u64> {
+        let known = self.known();
+        known.entries.get(id).filter(|entry| entry.device.is_enabled).map(|entry| fingerprint(entry))
+    }
+
+    /// Takes over what has changed in the registry since the last call, and returns it. Blocks.
+    pub(crate) fn refresh(&self) -> Result<Vec<Arc<Entry>>, RegistryError> {
+        let since = self.known().revision;
+        let changed: Vec<_> = self.directory.changed_since(since)?.into_iter().map(Arc::new).collect();
+        let mut known = self.known();
+        for entry in &changed {
+            known.revision = known.revision.max(entry.revision);
+            known.put(entry.clone());
+        }
+        Ok(changed)
+    }
+
+    fn verified_before(&self, id: &str, password: &str) -> Option<Arc<Entry>> {
+        let (entry, verified) = {
+            let known = self.known();
+            (known.entries.get(id)?.clone(), *known.verified.get(id)?)
+        };
+        // Equality need not take constant time: nobody outside can compute a digest that shares a prefix.
+        (self.digest(&entry, password) == verified).then_some(entry)
+    }
+
+    async fn verify(&self, id: &str, password: &str) -> Result<Arc<Entry>, Denial> {
+        let (directory, id, password) = (self.directory.clone(), Name::new(id), password.to_owned());
+        let verify = move || match directory.look_up(&id) {
+            Ok(Some(entry)) if entry.credential.matches(&password) => Ok(Arc::new(entry)),
+            Ok(_) => Err(Denial::Credentials),
+            Err(error) => {
+                tracing::warn!(%error, "the device registry can't be asked");
+                Err(Denial::Unavailable)
+            }
+        };
+        tokio::task::spawn_blocking(verify).await.unwrap_or(Err(Denial::Unavailable))
+    }
+
+    /// The credential is part of it, so a new password makes the old digest worthless.
+    fn digest(&self, entry: &Entry, password: &str) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update(self.key);
+        for part in [entry.device.id.as_str(), entry.credential.as_str(), password] {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        hasher.finalize().into()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// An entry that was looked up may be newer than the last refresh, and must not be set back by it.
+    fn put(&mut self, entry: Arc<Entry>) {
+        let is_newer = |held: &Arc<Entry>| held.revision < entry.revision;
+        if self.entries.get(&entry.device.id).is_none_or(is_newer) {
+            self.entries.insert(entry.device.id.clone(), entry);
+        }
+    }
+}
+
+fn admit(entry: &Entry) -> Result<Proven, Denial> {
+    if entry.device.is_enabled {
+        Ok(Proven { device: entry.device.clone(), fingerprint: fingerprint(entry) })
+    } else {
+        Err(Denial::Disabled)
+    }
+}
+
+fn fingerprint(entry: &Entry) -> u64 {
+    let mut hasher = FxHasher::default();
+    entry.credential.as_str().hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,37 @@
+//! What one gateway and one connection may use.
+
+use std::time::Duration;
+
+/// Bounds, with defaults that suit a small machine.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Sockets open at once. One more is closed as soon as it was accepted.
+    pub max_connections: usize,
+    /// Bytes of a payload. A larger one goes to quarantine with its first bytes.
+    pub max_payload: usize,
+    /// From accept to CONNACK.
+    pub connect_timeout: Duration,
+    /// Messages of one connection that were read and are not yet handed to the log, because an append is under
+    /// way; at this many the gateway stops reading from its socket.
+    pub max_waiting_messages: usize,
+    /// The same in bytes of records.
+    pub max_waiting_bytes: usize,
+    /// How long a session that ends may take to bring what it has received to the log.
+    pub drain_timeout: Duration,
+    /// Passwords checked against their hash at once; the others wait.
+    pub max_verifications: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            max_connections: 20_000,
+            max_payload: 256 << 10,
+            connect_timeout: Duration::from_secs(10),
+            max_waiting_messages: 4096,
+            max_waiting_bytes: 512 << 10,
+            drain_timeout: Duration::from_secs(5),
+            max_verifications: 2,
+        }
+    }
+}

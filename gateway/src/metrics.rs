@@ -1,0 +1,118 @@
+//! What the gateway counts. Labels are bounded; no device is ever one.
+
+use crate::session::{Ending, Refusal};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use records::Reason;
+
+/// The gateway's metrics. Sessions count once per append, not once per message.
+#[derive(Debug)]
+pub struct Metrics {
+    connections: IntGauge,
+    accepted: IntCounter,
+    in_quarantine: IntCounter,
+    quarantined: [IntCounter; Reason::ALL.len()],
+    pub(crate) forbidden: IntCounter,
+    abandoned: IntCounter,
+    pubacks: IntCounter,
+    pub(crate) append_retries: IntCounter,
+    pub(crate) waiting_appends: IntGauge,
+    refusals: IntCounterVec,
+    endings: IntCounterVec,
+}
+
+impl Metrics {
+    /// Metrics that `registry` will show; once per registry.
+    ///
+    /// # Errors
+    /// The registry has metrics of these names already.
+    pub fn register(registry: &Registry) -> Result<Metrics, prometheus::Error> {
+        let counter = |name: &str, help: &str| register(registry, IntCounter::new(name, help)?);
+        let gauge = |name: &str, help: &str| register(registry, IntGauge::new(name, help)?);
+        let by = |name: &str, help: &str, label: &str| {
+            register(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
+        };
+        let messages = by(
+            "sluice_gateway_messages_total",
+            "Messages received, by what became of them: durable as telemetry or in quarantine, forbidden, or \
+             abandoned unacknowledged when their session ended.",
+            "outcome",
+        )?;
+        let quarantined =
+            by("sluice_gateway_quarantined_total", "Messages in quarantine, by reason.", "reason")?;
+        Ok(Metrics {
+            connections: gauge("sluice_gateway_connections", "Open connections.")?,
+            accepted: messages.with_label_values(&["accepted"]),
+            in_quarantine: messages.with_label_values(&["quarantined"]),
+            quarantined: Reason::ALL.map(|reason| quarantined.with_label_values(&[reason.name()])),
+            forbidden: messages.with_label_values(&["forbidden"]),
+            abandoned: messages.with_label_values(&["abandoned"]),
+            pubacks: counter("sluice_gateway_pubacks_total", "Messages acknowledged.")?,
+            append_retries: counter("sluice_gateway_append_retries_total", "Appends that the log refused.")?,
+            waiting_appends: gauge(
+                "sluice_gateway_waiting_appends",
+                "Appends that the log has refused so far.",
+            )?,
+            refusals: by(
+                "sluice_gateway_refused_connections_total",
+                "Connections that did not become a session, by reason.",
+                "reason",
+            )?,
+            endings: by(
+                "sluice_gateway_sessions_ended_total",
+                "Sessions that are over, by reason.",
+                "reason",
+            )?,
+        })
+    }
+
+    /// A batch is durable, and `pubacks` of its messages are acknowledged.
+    pub(crate) fn count_durable(
+        &self,
+        accepted: usize,
+        quarantined: &[u32; Reason::ALL.len()],
+        pubacks: usize,
+    ) {
+        self.accepted.inc_by(accepted as u64);
+        self.pubacks.inc_by(pubacks as u64);
+        for (counter, count) in self.quarantined.iter().zip(quarantined) {
+            if *count > 0 {
+                counter.inc_by(u64::from(*count));
+                self.in_quarantine.inc_by(u64::from(*count));
+            }
+        }
+    }
+
+    pub(crate) fn count_abandoned(&self, messages: usize) {
+        self.abandoned.inc_by(messages as u64);
+    }
+
+    pub(crate) fn count_refusal(&self, refusal: Refusal) {
+        self.refusals.with_label_values(&[refusal.name()]).inc();
+    }
+
+    pub(crate) fn count_ending(&self, ending: Ending) {
+        self.endings.with_label_values(&[ending.name()]).inc();
+    }
+
+    /// Counts a connection until the returned value is dropped.
+    pub(crate) fn open_connection(&self) -> OpenConnection {
+        self.connections.inc();
+        OpenConnection(self.connections.clone())
+    }
+}
+
+pub(crate) struct OpenConnection(IntGauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn register<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}

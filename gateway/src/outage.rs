@@ -1,0 +1,76 @@
+//! Appending until it is durable, and telling the operator once when it isn't.
+
+use crate::Metrics;
+use records::{AppendError, Batch, Producer, TopicPartition};
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Who is waiting for the log to take what it has refused. One outage lasts from the first to the last of them.
+#[derive(Debug)]
+pub(crate) struct Outage {
+    waiting: AtomicUsize,
+    metrics: Arc<Metrics>,
+}
+
+/// One append that the log has refused at least once; dropped when it went through or was given up.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    outage: Arc<Outage>,
+}
+
+/// The log is closed: nothing will be accepted any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+impl Outage {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Outage> {
+        Arc::new(Outage { waiting: AtomicUsize::new(0), metrics })
+    }
+
+    /// An append was refused for the first time.
+    pub(crate) fn begin(self: &Arc<Outage>, error: &AppendError) -> Waiting {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            let cause = error.source().map(ToString::to_string);
+            tracing::warn!(%error, cause, "the log takes nothing: not reading from devices until it does");
+        }
+        self.metrics.waiting_appends.inc();
+        Waiting { outage: self.clone() }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.outage.metrics.waiting_appends.dec();
+        if self.outage.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
+            tracing::info!("the log takes records again");
+        }
+    }
+}
+
+/// How long to wait before the next attempt: 50 ms, doubled each time up to 1.6 s.
+pub(crate) fn backoff(attempt: u32) -> Duration {
+    Duration::from_millis(50 << attempt.min(5))
+}
+
+/// Appends, and tries again for as long as it takes.
+pub(crate) async fn append_until_durable<P: Producer>(
+    log: &P,
+    batches: &[(TopicPartition, Batch)],
+    outage: &Arc<Outage>,
+) -> Result<(), Closed> {
+    let mut waiting = None;
+    for attempt in 0.. {
+        match log.append(batches.to_vec()).await {
+            Ok(_) => return Ok(()),
+            Err(AppendError::Closed) => return Err(Closed),
+            Err(error) => {
+                waiting.get_or_insert_with(|| outage.begin(&error));
+                outage.metrics.append_retries.inc();
+            }
+        }
+        tokio::time::sleep(backoff(attempt)).await;
+    }
+    Ok(())
+}

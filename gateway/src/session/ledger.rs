@@ -1,0 +1,205 @@
+//! What was received and not yet acknowledged: what gathers, and the one append that is under way.
+
+use super::{Sender, scratch};
+use crate::Limits;
+use crate::gateway::Gate;
+use crate::normalize::{Arrival, Normalized, Rejection};
+use crate::outage::{Closed, Waiting, backoff};
+use crate::packet::Publish;
+use bytes::{BufMut, BytesMut};
+use records::{AppendError, Batch, Offset, Producer, Reason, Record, Topic, TopicPartition};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::time::Sleep;
+
+#[derive(Default)]
+pub(super) struct Ledger {
+    gathering: Option<Box<Work>>,
+    under_way: Option<Box<UnderWay>>,
+}
+
+/// Messages for one append, with what is owed when it is durable.
+#[derive(Default)]
+pub(super) struct Work {
+    telemetry: Batch,
+    quarantine: Batch,
+    /// Packet ids to acknowledge, in the order of arrival.
+    owed: Vec<u16>,
+    /// How many of the quarantined had which reason.
+    reasons: [u32; Reason::ALL.len()],
+}
+
+struct UnderWay {
+    work: Box<Work>,
+    step: Step,
+    attempt: u32,
+    /// Set from the first failure on.
+    waiting: Option<Waiting>,
+}
+
+enum Step {
+    Appending(Pin<Box<dyn Future<Output = Result<Vec<Offset>, AppendError>> + Send>>),
+    BackingOff(Pin<Box<Sleep>>),
+}
+
+impl Ledger {
+    /// Enters a message.
+    pub(super) fn enter(
+        &mut self,
+        sender: &Sender,
+        arrival: Arrival<'_>,
+        publish: &Publish<'_>,
+        normalized: Normalized,
+    ) {
+        let work = self.gathering.get_or_insert_with(scratch::work);
+        let key = sender.id.as_bytes();
+        match normalized {
+            Ok(observation) => {
+                let record = Record::Observation(observation);
+                work.telemetry.push_with(key, |bytes| record.encode(bytes));
+            }
+            Err(rejection) => work.quarantine(key, arrival, publish, rejection),
+        }
+        work.owed.extend(publish.packet_id);
+    }
+
+    /// Moves on: acknowledges into `outbox` what has become durable, and hands over what has gathered.
+    pub(super) fn poll<P: Producer>(
+        &mut self,
+        cx: &mut Context<'_>,
+        gate: &Gate<P>,
+        sender: &Sender,
+        outbox: &mut BytesMut,
+    ) -> Result<(), Closed> {
+        loop {
+            let Some(under_way) = &mut self.under_way else {
+                let Some(work) = self.gathering.take() else { return Ok(()) };
+                self.under_way = Some(Box::new(UnderWay::begin(work, gate, sender)));
+                continue;
+            };
+            match under_way.poll(cx, gate, sender) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(durable) => durable?,
+            }
+            if let Some(done) = self.under_way.take() {
+                done.work.settle(gate, outbox);
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.gathering.is_none() && self.under_way.is_none()
+    }
+
+    /// Whether another read may be taken on.
+    pub(super) fn has_room(&self, limits: &Limits) -> bool {
+        let is_refused = self.under_way.as_ref().is_some_and(|under_way| under_way.waiting.is_some());
+        let is_full = self.gathering.as_ref().is_some_and(|work| {
+            work.messages() >= limits.max_waiting_messages || work.bytes() >= limits.max_waiting_bytes
+        });
+        !is_refused && !is_full
+    }
+
+    /// Gives up what is left, and returns how many messages that were.
+    pub(super) fn abandon(&mut self) -> usize {
+        let gathering = self.gathering.take();
+        let under_way = self.under_way.take().map(|under_way| under_way.work);
+        gathering.iter().chain(&under_way).map(|work| work.messages()).sum()
+    }
+}
+
+impl Work {
+    pub(super) fn messages(&self) -> usize {
+        self.telemetry.len() + self.quarantine.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.telemetry.as_bytes().len() + self.quarantine.as_bytes().len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.telemetry.clear();
+        self.quarantine.clear();
+        self.owed.clear();
+        self.reasons = Default::default();
+    }
+
+    fn quarantine(&mut self, key: &[u8], arrival: Arrival<'_>, publish: &Publish<'_>, rejection: Rejection) {
+        tracing::debug!(device = %arrival.device, topic = publish.topic, detail = rejection.detail, "quarantined");
+        self.reasons[place_of(rejection.reason)] += 1;
+        let record = Record::Quarantined(rejection.quarantine(arrival, publish.topic, publish.payload));
+        self.quarantine.push_with(key, |bytes| record.encode(bytes));
+    }
+
+    /// A copy for the log; ours stays for another attempt.
+    fn batches(&self, sender: &Sender) -> Vec<(TopicPartition, Batch)> {
+        let parts = [
+            (Topic::Telemetry, sender.telemetry_partition, &self.telemetry),
+            (Topic::Quarantine, sender.quarantine_partition, &self.quarantine),
+        ];
+        let filled = parts.into_iter().filter(|(_, _, batch)| !batch.is_empty());
+        filled.map(|(topic, partition, batch)| (TopicPartition { topic, partition }, batch.clone())).collect()
+    }
+
+    /// It is durable: acknowledges and counts.
+    fn settle<P: Producer>(self: Box<Self>, gate: &Gate<P>, outbox: &mut BytesMut) {
+        outbox.reserve(self.owed.len() * PUBACK_LEN);
+        for packet_id in &self.owed {
+            let [high, low] = packet_id.to_be_bytes();
+            outbox.put_slice(&[0x40, 2, high, low]);
+        }
+        gate.metrics.count_durable(self.telemetry.len(), &self.reasons, self.owed.len());
+        scratch::give_back(self);
+    }
+}
+
+const PUBACK_LEN: usize = 4;
+
+fn place_of(reason: Reason) -> usize {
+    Reason::ALL.iter().position(|known| *known == reason).expect("ALL has every reason")
+}
+
+impl UnderWay {
+    fn begin<P: Producer>(work: Box<Work>, gate: &Gate<P>, sender: &Sender) -> UnderWay {
+        let step = Step::append(&work, gate, sender);
+        UnderWay { work, step, attempt: 0, waiting: None }
+    }
+
+    /// Ready when the work is durable, or never will be.
+    fn poll<P: Producer>(
+        &mut self,
+        cx: &mut Context<'_>,
+        gate: &Gate<P>,
+        sender: &Sender,
+    ) -> Poll<Result<(), Closed>> {
+        loop {
+            self.step = match &mut self.step {
+                Step::Appending(append) => match ready!(append.as_mut().poll(cx)) {
+                    Ok(_) => return Poll::Ready(Ok(())),
+                    Err(AppendError::Closed) => return Poll::Ready(Err(Closed)),
+                    Err(error) => self.back_off(&error, gate),
+                },
+                Step::BackingOff(sleep) => {
+                    ready!(sleep.as_mut().poll(cx));
+                    Step::append(&self.work, gate, sender)
+                }
+            };
+        }
+    }
+
+    fn back_off<P: Producer>(&mut self, error: &AppendError, gate: &Gate<P>) -> Step {
+        self.waiting.get_or_insert_with(|| gate.outage.begin(error));
+        gate.metrics.append_retries.inc();
+        let sleep = tokio::time::sleep(backoff(self.attempt));
+        self.attempt += 1;
+        Step::BackingOff(Box::pin(sleep))
+    }
+}
+
+impl Step {
+    fn append<P: Producer>(work: &Work, gate: &Gate<P>, sender: &Sender) -> Step {
+        let (log, batches) = (gate.log.clone(), work.batches(sender));
+        Step::Appending(Box::pin(async move { log.append(batches).await }))
+    }
+}

@@ -1,0 +1,242 @@
+//! One device's connection: read, normalise, append, acknowledge.
+//!
+//! A session reads on while an append is under way, and hands over what has gathered when it is through: one
+//! append at a time, so a device's records stand on the log in the order in which it sent them, whatever fails.
+
+mod connect;
+mod ending;
+mod ledger;
+mod publish;
+mod scratch;
+
+pub(crate) use ending::{Ending, Refusal};
+
+use crate::gateway::Gate;
+use crate::packet::{Front, Packet, Violation, front};
+use crate::sessions::Place;
+use crate::transport::Transport;
+use bytes::{BufMut, BytesMut};
+use ledger::Ledger;
+use publish::Oversized;
+use records::{Name, Producer, Timestamp};
+use rumqttc::mqttbytes::v4;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::time::Sleep;
+
+/// Serves one connection to its end. Never fails: whatever goes wrong ends this connection alone.
+pub(crate) async fn serve<P: Producer>(transport: Transport, gate: Arc<Gate<P>>) {
+    // Boxed, so that a session that has connected doesn't carry the room that connecting took.
+    match Box::pin(connect::connect(transport, gate.clone())).await {
+        Ok(session) => session.run().await,
+        Err(refusal) => gate.metrics.count_refusal(refusal),
+    }
+}
+
+/// A connected session. Small while idle: buffers are there only while they hold something.
+pub(crate) struct Session<P: Producer> {
+    transport: Transport,
+    gate: Arc<Gate<P>>,
+    place: Place,
+    device: Sender,
+    /// The start of a packet whose end hasn't come.
+    unread: Vec<u8>,
+    /// A payload over the limit, while it passes by.
+    oversized: Option<Box<Oversized>>,
+    /// Answers that the socket hasn't taken.
+    outbox: BytesMut,
+    ledger: Ledger,
+    is_stalled: bool,
+    /// Why it ends, once that is known. From then on nothing is read; what was read still goes to the log.
+    ending: Option<Ending>,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// Who sends, and where on the log it belongs.
+struct Sender {
+    id: Name,
+    telemetry_partition: u32,
+    quarantine_partition: u32,
+}
+
+/// Bytes of answers that may wait for a client that doesn't read them, before we stop reading from it too.
+const MAX_OUTBOX: usize = 64 << 10;
+
+impl<P: Producer> Session<P> {
+    async fn run(mut self) {
+        self.take_unread();
+        let ending = std::future::poll_fn(|cx| self.poll(cx)).await;
+        self.gate.metrics.count_ending(ending);
+        self.gate.metrics.count_abandoned(self.ledger.abandon());
+        tracing::debug!(device = %self.device.id, ending = ending.name(), "session over");
+        // First the socket, then the place: who takes over finds the old connection closed.
+        self.transport.close().await;
+        drop(self.place);
+    }
+
+    /// Goes on for as long as something moves. When it returns `Pending`, whatever can move wakes the task.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        loop {
+            let cut = self.place.control.poll_cut(cx);
+            self.advance_ledger(cx);
+            self.write(cx);
+            if let Some(ending) = self.ending {
+                return if self.is_drained(cx) { Poll::Ready(ending) } else { Poll::Pending };
+            }
+            let moved = self.may_read() && self.read(cx);
+            match cut {
+                Some(crate::sessions::Cut::KeepAlive) if moved => {
+                    self.place.control.forgive_silence();
+                }
+                Some(cut) => self.end(Ending::Cut(cut)),
+                None if !moved => return Poll::Pending,
+                None => {}
+            }
+        }
+    }
+
+    fn advance_ledger(&mut self, cx: &mut Context<'_>) {
+        let durable = self.ledger.poll(cx, &self.gate, &self.device, &mut self.outbox);
+        if durable.is_err() {
+            self.gate.metrics.count_abandoned(self.ledger.abandon());
+            self.gate.log_closed.cancel();
+            self.end(Ending::LogClosed);
+        }
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) {
+        if let Poll::Ready(Err(error)) = self.transport.poll_write_all(cx, &mut self.outbox) {
+            tracing::debug!(device = %self.device.id, %error, "write failed");
+            self.outbox.clear();
+            self.end(Ending::Lost);
+        }
+        if self.outbox.is_empty() && self.outbox.capacity() > 0 {
+            self.outbox = BytesMut::new();
+        }
+    }
+
+    /// Back-pressure: nothing is read that there is no room for.
+    fn may_read(&mut self) -> bool {
+        let is_stalled = !self.ledger.has_room(&self.gate.limits);
+        if is_stalled != self.is_stalled {
+            self.is_stalled = is_stalled;
+            self.place.control.set_stalled(is_stalled, self.gate.sessions.now());
+        }
+        !is_stalled && self.outbox.len() < MAX_OUTBOX
+    }
+
+    /// Reads once and takes what is there. `false` when nothing was there.
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        scratch::with_read_buffer(|buffer| match self.transport.poll_read(cx, buffer) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(read @ 1..)) => {
+                self.place.control.hear(self.gate.sessions.now());
+                self.take(&buffer[..read]);
+                true
+            }
+            Poll::Ready(Ok(0)) => {
+                self.end(Ending::Lost);
+                true
+            }
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(device = %self.device.id, %error, "read failed");
+                self.end(Ending::Lost);
+                true
+            }
+        })
+    }
+
+    /// Takes bytes that were just read, in place where it can.
+    fn take(&mut self, bytes: &[u8]) {
+        let ingest_time = (self.gate.clock)();
+        if self.unread.is_empty() {
+            let taken = self.take_packets(bytes, ingest_time);
+            self.unread.extend_from_slice(&bytes[taken..]);
+        } else {
+            self.unread.extend_from_slice(bytes);
+            self.take_unread();
+        }
+    }
+
+    fn take_unread(&mut self) {
+        let mut unread = std::mem::take(&mut self.unread);
+        let taken = self.take_packets(&unread, (self.gate.clock)());
+        if taken < unread.len() {
+            unread.drain(..taken);
+            self.unread = unread;
+        }
+    }
+
+    /// Takes every whole packet, and returns how many bytes that were. An ending takes the rest with it.
+    fn take_packets(&mut self, bytes: &[u8], ingest_time: Timestamp) -> usize {
+        let mut taken = self.pass_by(bytes);
+        while self.ending.is_none() {
+            match front(&bytes[taken..], self.gate.limits.max_payload) {
+                Ok(Front::Whole(packet, len)) => {
+                    taken += len;
+                    self.take_packet(packet, ingest_time);
+                }
+                Ok(Front::TooLarge(publish, len)) => {
+                    let there = len.min(bytes.len() - taken);
+                    taken += there;
+                    self.begin_oversized(&publish, len - there, ingest_time);
+                }
+                Ok(Front::Partial) => return taken,
+                Err(violation) => self.violated(violation),
+            }
+        }
+        bytes.len()
+    }
+
+    fn take_packet(&mut self, packet: Packet<'_>, ingest_time: Timestamp) {
+        match packet {
+            Packet::Publish(publish) => self.publish(&publish, ingest_time),
+            Packet::PingReq => self.outbox.put_slice(&PINGRESP),
+            Packet::Disconnect => self.end(Ending::Disconnect),
+            Packet::Subscribe { packet_id, filters } => self.refuse_filters(packet_id, filters),
+            Packet::Unsubscribe { packet_id } => {
+                self.answer(v4::Packet::UnsubAck(v4::UnsubAck::new(packet_id)))
+            }
+            Packet::Connect(_) => self.violated(Violation::Order),
+        }
+    }
+
+    /// Nothing is delivered to devices yet, and a subscriber is told so instead of being left to wait.
+    fn refuse_filters(&mut self, packet_id: u16, filters: usize) {
+        tracing::debug!(device = %self.device.id, filters, "subscription refused: not served");
+        let codes = vec![v4::SubscribeReasonCode::Failure; filters];
+        self.answer(v4::Packet::SubAck(v4::SubAck::new(packet_id, codes)));
+    }
+
+    fn answer(&mut self, packet: v4::Packet) {
+        packet.write(&mut self.outbox, usize::MAX).expect("our own answers have no bad length or packet id");
+    }
+
+    fn violated(&mut self, violation: Violation) {
+        match violation {
+            Violation::QosTwo if self.gate.may_warn() => {
+                tracing::warn!(device = %self.device.id, "QoS 2 is not served: connection closed");
+            }
+            _ => tracing::debug!(device = %self.device.id, violation = violation.name(), "connection closed"),
+        }
+        self.end(Ending::Violation(violation));
+    }
+
+    /// The first reason stands.
+    fn end(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+    }
+
+    /// Whether all that was received is on the log and answered, or can't be in time.
+    fn is_drained(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.ledger.is_empty() && self.outbox.is_empty() {
+            return true;
+        }
+        let timeout = self.gate.limits.drain_timeout;
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        deadline.as_mut().poll(cx).is_ready()
+    }
+}
+
+const PINGRESP: [u8; 2] = [0xd0, 0x00];

@@ -1,0 +1,205 @@
+//! Every session of the gateway: take-over, keep alive, revocation, stop.
+
+use records::Name;
+use rustc_hash::FxHashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The sessions that are connected, by device and client id: a device can't take over another device's session
+/// by borrowing its client id.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    by_client: Mutex<FxHashMap<Client, Arc<Control>>>,
+    /// How often the sweeper has run: the clock by which sessions say when they last heard something.
+    ticks: AtomicU32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Client {
+    pub device: Name,
+    pub id: Name,
+}
+
+/// What others may say to a session, and what they need to know of it.
+#[derive(Debug)]
+pub(crate) struct Control {
+    /// A [`Cut`], or 0.
+    cut: AtomicU8,
+    waker: Mutex<Option<Waker>>,
+    /// The tick in which it last heard something.
+    heard_at: AtomicU32,
+    /// Silent ticks after which it is cut; 0 for never.
+    patience: u32,
+    /// It doesn't read because we have no room: its silence is ours.
+    is_stalled: AtomicBool,
+    fingerprint: u64,
+    is_over: AtomicBool,
+    over: Notify,
+}
+
+/// Why a session is ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Cut {
+    KeepAlive = 1,
+    TakenOver = 2,
+    Revoked = 3,
+    Stopping = 4,
+}
+
+/// A session's place among the others; dropped when it is over.
+#[derive(Debug)]
+pub(crate) struct Place {
+    sessions: Arc<Sessions>,
+    client: Client,
+    pub control: Arc<Control>,
+}
+
+impl Sessions {
+    /// How often silence is looked at: the grain of the keep alive.
+    pub(crate) const TICK: Duration = Duration::from_millis(500);
+
+    /// Enters a session, and cuts the one that was there under the same client, which is returned.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        client: Client,
+        keep_alive: u16,
+        fingerprint: u64,
+    ) -> (Place, Option<Arc<Control>>) {
+        let control = Arc::new(Control {
+            cut: AtomicU8::new(0),
+            waker: Mutex::default(),
+            heard_at: AtomicU32::new(self.now()),
+            patience: patience(keep_alive),
+            is_stalled: AtomicBool::new(false),
+            fingerprint,
+            is_over: AtomicBool::new(false),
+            over: Notify::new(),
+        });
+        let older = self.lock().insert(client.clone(), control.clone());
+        if let Some(older) = &older {
+            older.cut(Cut::TakenOver);
+        }
+        (Place { sessions: self.clone(), client, control }, older)
+    }
+
+    /// The present tick.
+    pub(crate) fn now(&self) -> u32 {
+        self.ticks.load(Ordering::Relaxed)
+    }
+
+    /// One more tick: cuts every session that was silent for longer than its keep alive allows.
+    pub(crate) fn sweep(&self) {
+        let now = self.ticks.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        for control in self.lock().values().filter(|control| control.is_silent(now)) {
+            control.cut(Cut::KeepAlive);
+        }
+    }
+
+    /// Cuts the sessions of `device` that were not proved by the credential of that fingerprint; all of them when
+    /// there is none.
+    pub(crate) fn revoke(&self, device: &str, unless: Option<u64>) {
+        for (client, control) in self.lock().iter() {
+            if client.device == device && unless != Some(control.fingerprint) {
+                control.cut(Cut::Revoked);
+            }
+        }
+    }
+
+    /// Cuts everybody.
+    pub(crate) fn stop(&self) {
+        for control in self.lock().values() {
+            control.cut(Cut::Stopping);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FxHashMap<Client, Arc<Control>>> {
+        self.by_client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One and a half times the keep alive (MQTT 3.1.1, 3.1.2.10). A packet counts from the beginning of its tick, and
+/// only more silence than this ends the session, so it ends at most one tick late and never early.
+fn patience(keep_alive: u16) -> u32 {
+    const TICKS_PER_SECOND: u32 = 2;
+    match u32::from(keep_alive) {
+        0 => 0,
+        seconds => (seconds * TICKS_PER_SECOND * 3).div_ceil(2),
+    }
+}
+
+impl Control {
+    /// Ends the session. Silence is the weakest reason, because it may be taken back.
+    pub(crate) fn cut(&self, reason: Cut) {
+        if self.cut.fetch_max(reason as u8, Ordering::AcqRel) < reason as u8 {
+            let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Whether the session is to end; if not, the task is woken when it is.
+    pub(crate) fn poll_cut(&self, cx: &Context<'_>) -> Option<Cut> {
+        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        drop(waker);
+        Cut::from_code(self.cut.load(Ordering::Acquire))
+    }
+
+    /// Takes back a cut for silence: something was there to read after all.
+    pub(crate) fn forgive_silence(&self) -> bool {
+        self.cut.compare_exchange(Cut::KeepAlive as u8, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Something came in the tick `now`.
+    pub(crate) fn hear(&self, now: u32) {
+        self.heard_at.store(now, Ordering::Relaxed);
+    }
+
+    /// From now on the session reads, or doesn't because we have no room.
+    pub(crate) fn set_stalled(&self, is_stalled: bool, now: u32) {
+        self.hear(now);
+        self.is_stalled.store(is_stalled, Ordering::Relaxed);
+    }
+
+    /// Returns when the session is over.
+    pub(crate) async fn until_over(&self) {
+        let mut over = std::pin::pin!(self.over.notified());
+        over.as_mut().enable();
+        if !self.is_over.load(Ordering::Acquire) {
+            over.await;
+        }
+    }
+
+    fn is_silent(&self, now: u32) -> bool {
+        let silent_for = now.wrapping_sub(self.heard_at.load(Ordering::Relaxed));
+        self.patience > 0 && silent_for > self.patience && !self.is_stalled.load(Ordering::Relaxed)
+    }
+}
+
+impl Cut {
+    fn from_code(code: u8) -> Option<Cut> {
+        [Cut::KeepAlive, Cut::TakenOver, Cut::Revoked, Cut::Stopping]
+            .into_iter()
+            .find(|cut| *cut as u8 == code)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut sessions = self.sessions.lock();
+        if sessions.get(&self.client).is_some_and(|control| Arc::ptr_eq(control, &self.control)) {
+            sessions.remove(&self.client);
+        }
+        drop(sessions);
+        self.control.is_over.store(true, Ordering::Release);
+        self.control.over.notify_waiters();
+    }
+}
