@@ -55,7 +55,7 @@ macro_rules! table {
         /// The codes of the table by name.
         pub mod quantities {
             $(
-                #[doc = concat!("`", $name, "`, in ", $unit, ".")]
+                #[doc = concat!("`", $name, "`, in `", $unit, "`.")]
                 pub const $constant: u16 = $code;
             )*
         }

@@ -63,7 +63,7 @@ fn json_of_another_shape() {
     check(br#"{"pm2_5": 1, "pm2_5": 2}"#, "invalid: pm2_5 occurs twice at line 1 column 20");
     check(br#"{"radon": 1, "radon": 2}"#, "invalid: radon occurs twice at line 1 column 20");
     check(br#"{"epoch": 1, "epoch": 1}"#, "invalid: epoch occurs twice at line 1 column 20");
-    check(br#"{"epoch": 4294967296}"#, "invalid: epoch is beyond 32 bits at line 1 column 20");
+    check(br#"{"epoch": 4294967296}"#, "invalid: epoch is beyond 32 bits at line 1 column 21");
     check(
         br#"{"sequence": 1.5}"#,
         r#"invalid: invalid value: floating point `1.5`, expected a whole number from 0 as "sequence" at line 1 column 16"#,
