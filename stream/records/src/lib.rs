@@ -7,6 +7,8 @@ mod action;
 mod aggregate;
 mod alert;
 mod codec;
+#[cfg(any(test, feature = "contract-tests"))]
+pub mod contract;
 mod device;
 mod log;
 mod memory;
@@ -30,7 +32,7 @@ pub use log::{
     AppendError, Batch, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Producer, Snapshot,
     TopicPartition,
 };
-pub use memory::MemoryLog;
+pub use memory::{MemoryConsumer, MemoryLog, MemoryPipe};
 pub use observation::{Body, Observation, Passage, Reading, Status, TagRead, VehicleClass};
 pub use partition::partition_of;
 pub use quality::{Flag, Quality, Test};
