@@ -51,7 +51,7 @@ fn half(number: f64) -> Option<u16> {
     if bits << 1 == 0 {
         return Some(sign);
     }
-    if exponent > HALF_MAX_EXPONENT || exponent < HALF_MIN_EXPONENT - HALF_MANTISSA_BITS {
+    if !(HALF_MIN_EXPONENT - HALF_MANTISSA_BITS..=HALF_MAX_EXPONENT).contains(&exponent) {
         return None;
     }
     let (head, mantissa, dropped) = if exponent >= HALF_MIN_EXPONENT {
