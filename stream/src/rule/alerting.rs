@@ -209,3 +209,150 @@ fn spoken(unit: &str) -> String {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::Ruleset;
+
+    /// `steps`: `time:value`, `time:-value` for "not active", `time:ack`, `time:old value` for a backlog.
+    fn run(rule: &ThresholdRule, steps: &[&str]) -> Vec<Alert> {
+        let subject = Subject::Device("d7".into());
+        let area = Name::new("north");
+        let about = About { rule, subject: &subject, label: "", area: &area, position: None };
+        let mut life = AlertLife::default();
+        let mut alerts = Vec::new();
+        for step in steps {
+            // Whatever is in the state survives a snapshot.
+            life = minicbor::decode(&minicbor::to_vec(&life).unwrap()).unwrap();
+            let (at, what) = step.split_once(':').unwrap();
+            let at = Timestamp(at.parse::<i64>().unwrap() * 1000);
+            if what == "ack" {
+                let id = alerts.last().map_or(Name::new("none"), |alert: &Alert| alert.id.clone());
+                alerts.extend(life.act(&about, &acknowledge(id, &subject, at), at));
+                continue;
+            }
+            let is_backfill = what.starts_with("old ");
+            let value = what.trim_start_matches("old ");
+            let seen = Seen {
+                span: Window { start: at, end: at },
+                value: value.trim_start_matches('-').parse().unwrap(),
+                is_active: !value.starts_with('-'),
+                as_of: at + std::time::Duration::from_secs(1),
+                is_backfill,
+                words: &[(Word::Zone, "C")],
+            };
+            alerts.extend(life.observe(&about, &seen));
+        }
+        alerts
+    }
+
+    fn acknowledge(alert: Name, subject: &Subject, at: Timestamp) -> Action {
+        let subject = subject.clone();
+        Action { alert, subject, verb: Verb::Acknowledge, actor: "li".into(), at, note: "on my way".into() }
+    }
+
+    fn check(rule: usize, steps: &[&str], expected: &[&str]) {
+        let rules = Ruleset::default();
+        let show = |alert: &Alert| {
+            format!(
+                "{} #{} {:?} {:?}: {}",
+                alert.id, alert.transition, alert.state, alert.severity, alert.text
+            )
+        };
+        let shown: Vec<_> = run(&rules.thresholds[rule], steps).iter().map(show).collect();
+        assert_eq!(shown, expected, "{steps:?}");
+    }
+
+    #[test]
+    fn opens_changes_and_clears() {
+        check(
+            0,
+            &["1:101", "2:155", "3:60", "9:103"],
+            &[
+                "pm25-iaqi/d7/1000 #0 Open Minor: d7: PM2.5 index of the hour is 101, lightly polluted",
+                "pm25-iaqi/d7/1000 #1 Open Moderate: d7: PM2.5 index of the hour is 155, moderately polluted",
+                "pm25-iaqi/d7/1000 #2 Cleared Moderate: d7: PM2.5 index of the hour is back to 60",
+                "pm25-iaqi/d7/9000 #0 Open Minor: d7: PM2.5 index of the hour is 103, lightly polluted",
+            ],
+        );
+        check(
+            0,
+            &["1:old 101", "2:old 60"],
+            &[
+                "pm25-iaqi/d7/1000 #0 Open Minor: d7: PM2.5 index of the hour was 101, lightly polluted",
+                "pm25-iaqi/d7/1000 #1 Cleared Minor: d7: PM2.5 index of the hour was back to 60",
+            ],
+        );
+    }
+
+    #[test]
+    fn acknowledged_until_it_gets_worse() {
+        check(
+            0,
+            &["0:ack", "1:155", "2:ack", "3:ack", "4:120", "5:210", "6:ack", "7:0", "8:ack"],
+            &[
+                "pm25-iaqi/d7/1000 #0 Open Moderate: d7: PM2.5 index of the hour is 155, moderately polluted",
+                "pm25-iaqi/d7/1000 #1 Acknowledged Moderate: d7: PM2.5 index of the hour is 155, moderately polluted",
+                "pm25-iaqi/d7/1000 #2 Acknowledged Minor: d7: PM2.5 index of the hour is 120, lightly polluted",
+                "pm25-iaqi/d7/1000 #3 Open Severe: d7: PM2.5 index of the hour is 210, heavily polluted",
+                "pm25-iaqi/d7/1000 #4 Acknowledged Severe: d7: PM2.5 index of the hour is 210, heavily polluted",
+                "pm25-iaqi/d7/1000 #5 Cleared Severe: d7: PM2.5 index of the hour is back to 0",
+            ],
+        );
+    }
+
+    #[test]
+    fn who_acted_is_on_record() {
+        let alerts = run(&Ruleset::default().thresholds[0], &["1:155", "2:ack", "3:0"]);
+        let actors: Vec<_> =
+            alerts.iter().map(|alert| (alert.actor.as_deref(), alert.note.as_deref())).collect();
+        assert_eq!(actors, [(None, None), (Some("li"), Some("on my way")), (None, None)]);
+        assert_eq!((alerts[1].at, alerts[1].opened_at), (Timestamp(2000), Timestamp(1000)));
+        assert_eq!(rule_of(&alerts[1].id), Some("pm25-iaqi"));
+    }
+
+    #[test]
+    fn inactive_is_safe_whatever_the_value() {
+        check(
+            1,
+            &["0:-60", "60:60.04", "120:-60", "1320:-60"],
+            &[
+                "rain-3h/d7/60000 #0 Open Severe: d7: 60.0 mm of rain in the past 3 h is at or over the 50.0 mm \
+             criterion (level orange proposed)",
+            ],
+        );
+        check(
+            1,
+            &["60:60", "600:-60", "1200:-60", "1800:-58"],
+            &[
+                "rain-3h/d7/60000 #0 Open Severe: d7: 60.0 mm of rain in the past 3 h is at or over the 50.0 mm \
+             criterion (level orange proposed)",
+                "rain-3h/d7/60000 #1 Cleared Severe: d7: threshold exceedance over, 58.0 mm of rain in the past 3 h",
+            ],
+        );
+    }
+
+    #[test]
+    fn opened_at_is_the_start_of_the_hold() {
+        check(
+            2,
+            &["60:3.0", "120:3.1", "180:3.25", "240:NaN"],
+            &[
+                "vibration-zone/d7/60000 #0 Open Moderate: d7: vibration is 3.25 mm/s, zone C (from 2.80 mm/s)",
+            ],
+        );
+    }
+
+    #[test]
+    fn units_as_people_write_them() {
+        let check = |ucum: &str, expected: &str| assert_eq!(spoken(ucum), expected);
+        check("ug/m3", "µg/m3");
+        check("uS/cm", "µS/cm");
+        check("Cel", "°C");
+        check("[pH]", "pH");
+        check("{vehicle}", "");
+        check("mm/s", "mm/s");
+        check("%", "%");
+    }
+}

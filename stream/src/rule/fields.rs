@@ -86,23 +86,25 @@ impl<'p> Fields<'p> {
 
     /// Seconds, 0 or more, at most ten years.
     pub(super) fn seconds(&mut self, key: &str) -> Duration {
-        const MOST: f64 = 10.0 * 366.0 * 86_400.0;
-        let number = self.number(key);
-        if (0.0..=MOST).contains(&number) {
-            return Duration::from_millis((number * 1000.0).round() as u64);
-        }
-        self.problem(key, "must be between 0 and ten years, in seconds");
-        Duration::ZERO
+        self.seconds_from(key, 0.0, "must be between 0 and ten years, in seconds")
     }
 
-    /// Seconds, more than 0.
+    /// Seconds, at least a millisecond.
     pub(super) fn positive_seconds(&mut self, key: &str) -> Duration {
-        let known = self.table.contains_key(key);
-        let duration = self.seconds(key);
-        if known && duration.is_zero() {
-            self.problem(key, "must be more than 0");
+        self.seconds_from(key, 0.001, "must be more than 0 and at most ten years, in seconds")
+    }
+
+    fn seconds_from(&mut self, key: &str, least: f64, message: &str) -> Duration {
+        const MOST: f64 = 10.0 * 366.0 * 86_400.0;
+        let number = match self.table.remove(key) {
+            Some(Value::Integer(number)) => number as f64,
+            Some(Value::Float(number)) => number,
+            found => return self.expected(key, found.as_ref(), "a number of seconds"),
+        };
+        if !(least..=MOST).contains(&number) {
+            self.problem(key, message);
         }
-        duration.max(Duration::from_millis(1))
+        Duration::from_millis((number.clamp(0.0, MOST) * 1000.0).round() as u64)
     }
 
     /// One of a set of words.
