@@ -200,7 +200,8 @@ impl Fetched {
 
 /// Reads at least once, for sinks.
 pub trait Consumer: Send {
-    /// Waits for records. `None`: no more will come (the log is closing). Cancel-safe: a dropped call loses nothing.
+    /// Waits for records. `None`: no more will come (the log is closing); a commit of what was read still works.
+    /// Cancel-safe: a dropped call loses nothing.
     fn poll(&mut self) -> impl Future<Output = Result<Option<Fetched>, LogError>> + Send;
 
     /// Remembers, durably, where to go on: the offset of the next record to read, per partition.
@@ -212,7 +213,8 @@ pub trait Consumer: Send {
 
 /// Reads and writes exactly once, for the stream stage.
 pub trait Pipe: Send {
-    /// Waits for the next delivery. `None`: no more will come. Cancel-safe: a dropped call loses nothing.
+    /// Waits for the next delivery. `None`: no more will come; a commit of what was read still works. Cancel-safe: a
+    /// dropped call loses nothing.
     fn poll(&mut self) -> impl Future<Output = Result<Option<Delivery>, LogError>> + Send;
 
     /// Makes outputs, offsets and snapshots visible together or not at all. When it returns an error, the job must
