@@ -247,3 +247,107 @@ impl Violation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lengths() {
+        let check = |bytes: &[u8], expected: Result<Option<(usize, usize)>, Violation>| {
+            let header =
+                Header::read(bytes).map(|header| header.map(|header| (header.len, header.remaining)));
+            assert_eq!(header, expected, "{bytes:02x?}");
+        };
+        check(&[], Ok(None));
+        check(&[0x30], Ok(None));
+        check(&[0x30, 0], Ok(Some((2, 0))));
+        check(&[0x30, 0x7f], Ok(Some((2, 127))));
+        check(&[0x30, 0x80], Ok(None));
+        check(&[0x30, 0x80, 0x01], Ok(Some((3, 128))));
+        check(&[0x30, 0xff, 0xff, 0x7f], Ok(Some((4, 2_097_151))));
+        check(&[0x30, 0xff, 0xff, 0xff], Ok(None));
+        check(&[0x30, 0xff, 0xff, 0xff, 0x7f], Ok(Some((5, 268_435_455))));
+        check(&[0x30, 0xff, 0xff, 0xff, 0xff], Err(Violation::Malformed));
+    }
+
+    #[test]
+    fn a_large_payload_is_known_before_it_is_there() {
+        let head = [0x32, 0x88, 0x08, 0, 1, b'a', 0, 7];
+        let publish = |payload| Publish { topic: "a", packet_id: Some(7), payload };
+        let large = |payload| Ok(Front::TooLarge(publish(payload), 1035));
+        assert_eq!(front(&head, 1027), Ok(Front::Partial));
+        assert_eq!(front(&head[..7], 1026), Ok(Front::Partial));
+        assert_eq!(front(&head, 1026), large(&[]));
+        assert_eq!(front(&[&head[..], b"xy"].concat(), 1026), large(b"xy"));
+        let whole = [&head[..], &[b'x'; 1027], b"behind"].concat();
+        assert_eq!(front(&whole, 1027), Ok(Front::Whole(Packet::Publish(publish(&[b'x'; 1027])), 1035)));
+        assert_eq!(front(&whole, 1026), large(&[b'x'; 1027]));
+    }
+
+    fn publishes() -> impl Strategy<Value = v4::Publish> {
+        let qos = prop_oneof![
+            Just((rumqttc::QoS::AtMostOnce, 0)),
+            (1..u16::MAX).prop_map(|id| (rumqttc::QoS::AtLeastOnce, id))
+        ];
+        ("[a-zé/]{1,40}", qos, prop::collection::vec(any::<u8>(), 0..300)).prop_map(
+            |(topic, (qos, id), payload)| {
+                let mut publish = v4::Publish::new(topic, qos, payload);
+                publish.pkid = id;
+                publish
+            },
+        )
+    }
+
+    proptest! {
+        /// What the codec writes, we read, with whatever stands behind it.
+        #[test]
+        fn reads_a_publish_as_the_codec_does(publish in publishes(), behind in prop::collection::vec(any::<u8>(), 0..20)) {
+            let mut bytes = bytes::BytesMut::new();
+            let len = publish.write(&mut bytes).unwrap();
+            bytes.extend_from_slice(&behind);
+            let expected = Publish {
+                topic: &publish.topic,
+                packet_id: (publish.pkid > 0).then_some(publish.pkid),
+                payload: &publish.payload,
+            };
+            prop_assert_eq!(front(&bytes, 1000), Ok(Front::Whole(Packet::Publish(expected), len)));
+            for cut in 0..len {
+                prop_assert_eq!(front(&bytes[..cut], 1000), Ok(Front::Partial));
+            }
+        }
+
+        /// Any bytes are a packet, the start of one, or refused; and no packet is longer than what is there.
+        #[test]
+        fn any_bytes_do(bytes in prop::collection::vec(any::<u8>(), 0..80), kind in 0u8..16, max in 0usize..60) {
+            let mut bytes = bytes;
+            if let [first, length, ..] = &mut bytes[..] {
+                *first = kind << 4 | (*first & 0x0f);
+                *length %= 80;
+            }
+            match front(&bytes, max) {
+                Ok(Front::Whole(Packet::Connect(packet), len)) => {
+                    prop_assert_eq!(packet.len(), len);
+                    let _ = greeting(packet);
+                }
+                Ok(Front::Whole(_, len)) => prop_assert!(len <= bytes.len()),
+                Ok(Front::TooLarge(_, len)) => prop_assert!(len > max),
+                Ok(Front::Partial) | Err(_) => {}
+            }
+        }
+
+        /// A mutated CONNECT is a greeting or refused.
+        #[test]
+        fn mutated_greetings_do(at in 0usize..41, byte in any::<u8>(), cut in 0usize..41) {
+            let mut connect = v4::Connect::new("client");
+            connect.set_login("d-1", "password").keep_alive = 7;
+            connect.last_will = Some(v4::LastWill::new("w", "x", rumqttc::QoS::AtLeastOnce, false));
+            let mut bytes = bytes::BytesMut::new();
+            let len = connect.write(&mut bytes).unwrap();
+            bytes[at % len] = byte;
+            let _ = greeting(&bytes);
+            let _ = greeting(&bytes[..cut.min(len)]);
+        }
+    }
+}

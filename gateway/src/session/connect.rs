@@ -19,11 +19,8 @@ const MAX_CLIENT_ID: usize = 1024;
 /// One read while connecting: most CONNECT packets are shorter.
 const READ: usize = 512;
 
-/// Makes a session, or says why not: to the client by CONNACK where MQTT has a code for it, and to the caller.
-pub(super) async fn connect<P: Producer>(
-    mut transport: Transport,
-    gate: Arc<Gate<P>>,
-) -> Result<Session<P>, Refusal> {
+/// Makes a session; or counts why not, and tells the client by CONNACK where MQTT has a code for it.
+pub(super) async fn connect<P: Producer>(mut transport: Transport, gate: Arc<Gate<P>>) -> Option<Session<P>> {
     let mut unread = Vec::new();
     let greeted = tokio::select! {
         greeted = greet(&mut transport, &mut unread, &gate) => greeted,
@@ -31,10 +28,11 @@ pub(super) async fn connect<P: Producer>(
         () = gate.stop.cancelled() => Err(Refusal::Closing),
     };
     match greeted {
-        Ok((device, place)) => Ok(session(transport, gate, device, place, unread)),
+        Ok((device, place)) => Some(session(transport, gate, device, place, unread)),
         Err(refusal) => {
+            gate.metrics.count_refusal(refusal);
             refuse(transport, refusal).await;
-            Err(refusal)
+            None
         }
     }
 }

@@ -28,9 +28,8 @@ use tokio::time::Sleep;
 /// Serves one connection to its end. Never fails: whatever goes wrong ends this connection alone.
 pub(crate) async fn serve<P: Producer>(transport: Transport, gate: Arc<Gate<P>>) {
     // Boxed, so that a session that has connected doesn't carry the room that connecting took.
-    match Box::pin(connect::connect(transport, gate.clone())).await {
-        Ok(session) => session.run().await,
-        Err(refusal) => gate.metrics.count_refusal(refusal),
+    if let Some(session) = Box::pin(connect::connect(transport, gate)).await {
+        session.run().await;
     }
 }
 

@@ -1,0 +1,155 @@
+//! Mutated sessions: whatever comes, the gateway stands, and nobody else notices.
+
+mod support;
+
+use bytes::BytesMut;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use records::{Record, Topic};
+use rumqttc::mqttbytes::v4;
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+use support::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const CASES: u32 = 2000;
+
+/// What is done to the bytes of a session.
+#[derive(Clone, Debug)]
+enum Mutation {
+    Set(Index, u8),
+    FlipBit(Index, u8),
+    Insert(Index, Vec<u8>),
+    Remove(Index, usize),
+    Repeat(Index, usize),
+    Cut(Index),
+}
+
+fn mutations() -> impl Strategy<Value = Mutation> {
+    let at = any::<Index>;
+    prop_oneof![
+        4 => (at(), any::<u8>()).prop_map(|(at, byte)| Mutation::Set(at, byte)),
+        4 => (at(), 0u8..8).prop_map(|(at, bit)| Mutation::FlipBit(at, bit)),
+        2 => (at(), prop::collection::vec(any::<u8>(), 1..8)).prop_map(|(at, bytes)| Mutation::Insert(at, bytes)),
+        2 => (at(), 1usize..8).prop_map(|(at, len)| Mutation::Remove(at, len)),
+        2 => (at(), 1usize..80).prop_map(|(at, len)| Mutation::Repeat(at, len)),
+        1 => at().prop_map(Mutation::Cut),
+    ]
+}
+
+fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
+    if bytes.is_empty() {
+        return;
+    }
+    let end = |at: usize, len: &usize| (at + len).min(bytes.len());
+    match mutation {
+        Mutation::Set(at, byte) => *at.get_mut(bytes) = *byte,
+        Mutation::FlipBit(at, bit) => *at.get_mut(bytes) ^= 1 << bit,
+        Mutation::Insert(at, new) => {
+            let at = at.index(bytes.len());
+            bytes.splice(at..at, new.iter().copied());
+        }
+        Mutation::Remove(at, len) => {
+            let at = at.index(bytes.len());
+            bytes.drain(at..end(at, len));
+        }
+        Mutation::Repeat(at, len) => {
+            let at = at.index(bytes.len());
+            let again = bytes[at..end(at, len)].to_vec();
+            bytes.splice(at..at, again);
+        }
+        Mutation::Cut(at) => bytes.truncate(at.index(bytes.len())),
+    }
+}
+
+/// A session with a bit of everything.
+fn session(password: &str) -> Vec<u8> {
+    let subscribe = packet(0x82, &[&[0, 9], &string("down/d-1/#")[..], &[1]].concat());
+    let parts = [
+        connect("d-1", 60, "d-1", password),
+        telemetry("d-1", 1),
+        publish("up/d-1/telemetry", None, br#"{"pm2_5": 1.5, "seq": 7}"#),
+        PINGREQ.to_vec(),
+        subscribe,
+        publish("up/d-1/state", Some(2), br#"{"firmware": "1"}"#),
+        publish("up/d-1/telemetry", Some(3), &[b'x'; 600]),
+        telemetry("d-1", 4),
+        DISCONNECT.to_vec(),
+    ];
+    parts.concat()
+}
+
+/// Sends, closes its own side, and returns all that comes back.
+async fn talk(site: &Site, said: &[u8], pieces: usize) -> Vec<u8> {
+    let mut wire = site.dial().await.0;
+    for piece in said.chunks(said.len().div_ceil(pieces).max(1)) {
+        // The gateway may hang up in the middle.
+        if wire.write_all(piece).await.is_err() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let _ = wire.shutdown().await;
+    let mut answer = Vec::new();
+    let end = tokio::time::timeout(Duration::from_secs(10), wire.read_to_end(&mut answer)).await;
+    let _ = end.expect("the gateway ends a connection that its client has closed");
+    answer
+}
+
+/// Counts the PUBACKs; everything the gateway says is whole packets.
+fn pubacks(answer: &[u8]) -> usize {
+    let mut bytes = BytesMut::from(answer);
+    let mut pubacks = 0;
+    while !bytes.is_empty() {
+        let packet = v4::Packet::read(&mut bytes, 1000).unwrap();
+        pubacks += usize::from(matches!(packet, v4::Packet::PubAck(_)));
+    }
+    pubacks
+}
+
+#[test]
+fn mutated_sessions_disturb_nobody() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let limits = gateway::Limits { max_payload: 500, ..gateway::Limits::default() };
+    let site = runtime.block_on(Site::open_with(&["d-2"], limits));
+    // A random password is cheap to check, and mutated ones are checked a lot.
+    let password = site.registry.add(new_device("d-1"), NOW).unwrap();
+    let bystander = RefCell::new(runtime.block_on(site.connect("d-2")));
+    let whole = session(password.as_str());
+    let (acknowledged, sessions) = (Cell::new(0), Cell::new(1));
+
+    let intact = runtime.block_on(talk(&site, &whole, 1));
+    assert_eq!(pubacks(&intact), 4, "{intact:02x?}");
+
+    proptest!(ProptestConfig::with_cases(CASES), |(
+        changes in prop::collection::vec(mutations(), 1..4),
+        pieces in 1usize..5,
+    )| {
+        let mut said = whole.clone();
+        changes.iter().for_each(|change| mutate(&mut said, change));
+        acknowledged.set(acknowledged.get() + pubacks(&runtime.block_on(talk(&site, &said, pieces))));
+        sessions.set(sessions.get() + 1);
+        runtime.block_on(async {
+            let (id, mut bystander) = (sessions.get(), bystander.borrow_mut());
+            bystander.send(&telemetry("d-2", id)).await;
+            bystander.expect(&puback(id)).await;
+        });
+    });
+    assert!(acknowledged.get() > 0, "no mutated session got anywhere");
+
+    // No task died on the way: each connection was counted at its end.
+    runtime.block_on(site.until("all are gone", |site| site.metric("sluice_gateway_connections", "") == 1.0));
+    let refused = site.metric("sluice_gateway_refused_connections_total", "");
+    let ended = site.metric("sluice_gateway_sessions_ended_total", "");
+    assert!(refused > 0.0 && ended > 0.0);
+    assert_eq!(refused + ended, f64::from(sessions.get()));
+    // The sums balance: what is durable is what was counted.
+    let counted = |outcome| site.metric("sluice_gateway_messages_total", outcome) as usize;
+    let is_observation = |record: &Record| matches!(record, Record::Observation(_));
+    let observations = site.log.records(Topic::Telemetry).iter().filter(|(_, it)| is_observation(it)).count();
+    assert_eq!(observations, counted("accepted"));
+    assert_eq!(site.log.records(Topic::Quarantine).len(), counted("quarantined"));
+    assert!(acknowledged.get() <= observations + counted("quarantined"));
+    assert_eq!(counted("abandoned"), 0);
+    runtime.block_on(site.close());
+}

@@ -1,0 +1,129 @@
+//! The registry file on its own, and in the hands of two.
+
+mod support;
+
+use gateway::{Directory, NewDevice, Registry, RegistryError};
+use records::{Family, Position, Timestamp};
+use support::{NOW, new_device};
+
+fn open() -> (tempfile::TempDir, Registry, Registry) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    let (one, other) = (Registry::open(&path).unwrap(), Registry::open(&path).unwrap());
+    (folder, one, other)
+}
+
+#[test]
+fn one_handle_sees_what_the_other_did() {
+    let (_folder, one, other) = open();
+    let device = NewDevice {
+        label: "Köln, Rathaus".into(),
+        family: Family::Traffic,
+        rank: 7,
+        position: Some(Position { lon: 6.9603, lat: 50.9375 }),
+        ..new_device("t-1")
+    };
+    let password = one.add(device, NOW).unwrap();
+    let seen = other.get("t-1").unwrap();
+    assert_eq!(
+        (seen.id.as_str(), seen.family, seen.label.as_str()),
+        ("t-1", Family::Traffic, "Köln, Rathaus")
+    );
+    assert_eq!((seen.area.as_str(), seen.rank, seen.is_enabled), ("north", 7, true));
+    assert_eq!((seen.position, seen.updated_at), (Some(Position { lon: 6.9603, lat: 50.9375 }), NOW));
+    let entry = other.look_up("t-1").unwrap().unwrap();
+    assert!(entry.credential.matches(password.as_str()));
+    assert!(!entry.credential.matches("t-1"));
+
+    other.disable("t-1", NOW).unwrap();
+    assert!(!one.get("t-1").unwrap().is_enabled);
+    let rotated = one.rotate("t-1").unwrap();
+    let entry = other.look_up("t-1").unwrap().unwrap();
+    assert!(entry.credential.matches(rotated.as_str()) && !entry.credential.matches(password.as_str()));
+}
+
+#[test]
+fn changes_are_found_by_revision() {
+    let (_folder, one, other) = open();
+    for id in ["a", "b", "c"] {
+        one.add(new_device(id), NOW).unwrap();
+    }
+    let changed_since = |revision| -> (Vec<String>, u64) {
+        let entries = other.changed_since(revision).unwrap();
+        let last = entries.last().map_or(revision, |entry| entry.revision);
+        (entries.iter().map(|entry| entry.device.id.to_string()).collect(), last)
+    };
+    let (ids, revision) = changed_since(0);
+    assert_eq!(ids, ["a", "b", "c"]);
+    assert_eq!(changed_since(revision), (vec![], revision));
+    one.rotate("a").unwrap();
+    one.disable("b", NOW).unwrap();
+    one.enable("c", NOW).unwrap(); // It is enabled: nothing changes.
+    let (ids, revision) = changed_since(revision);
+    assert_eq!(ids, ["a", "b"]);
+    assert_eq!(changed_since(revision).0, [""; 0]);
+}
+
+#[test]
+fn updated_at_grows_even_when_the_clock_was_set_back() {
+    let (_folder, one, _other) = open();
+    one.add(new_device("a"), NOW).unwrap();
+    let mut last = NOW;
+    for now in [Timestamp(0), NOW, Timestamp(NOW.millis() + 1000), Timestamp(5)] {
+        let is_enabled = one.get("a").unwrap().is_enabled;
+        if is_enabled { one.disable("a", now) } else { one.enable("a", now) }.unwrap();
+        let updated_at = one.get("a").unwrap().updated_at;
+        assert!(updated_at > last, "{updated_at} after {last}");
+        last = updated_at;
+    }
+}
+
+#[test]
+fn mistakes_are_named() {
+    let (folder, one, other) = open();
+    one.add(new_device("a"), NOW).unwrap();
+    let text = |error: RegistryError| error.to_string();
+    assert_eq!(text(other.add(new_device("a"), NOW).unwrap_err()), r#"device "a" is registered already"#);
+    for id in ["", "-a", "a/b", "a+", "#", "ü", "a b", &"x".repeat(65)] {
+        let error = one.add(new_device(id), NOW).unwrap_err();
+        assert!(matches!(error, RegistryError::InvalidId(_)), "{id:?}: {error}");
+    }
+    for result in
+        [one.get("z").map(drop), one.rotate("z").map(drop), one.disable("z", NOW), one.enable("z", NOW)]
+    {
+        assert_eq!(text(result.unwrap_err()), r#"device "z" is not registered"#);
+    }
+    let nowhere = NewDevice { position: Some(Position { lon: 0.0, lat: 90.1 }), ..new_device("b") };
+    assert_eq!(text(one.add(nowhere, NOW).unwrap_err()), "position: 0, 90.1 is not on Earth");
+    let unknown = NewDevice { position: Some(Position { lon: f64::NAN, lat: 0.0 }), ..new_device("b") };
+    assert!(matches!(one.add(unknown, NOW), Err(RegistryError::InvalidField { field: "position", .. })));
+    let noisy = NewDevice { label: "a\nb".into(), ..new_device("b") };
+    assert!(matches!(one.add(noisy, NOW), Err(RegistryError::InvalidField { field: "label", .. })));
+    assert!(matches!(one.add_with_password(new_device("b"), "short", NOW), Err(RegistryError::WeakPassword)));
+    assert_eq!(one.list().unwrap().len(), 1);
+
+    let garbage = folder.path().join("garbage.db");
+    std::fs::write(&garbage, [7; 5000]).unwrap();
+    assert!(matches!(Registry::open(&garbage), Err(RegistryError::Unavailable(_))));
+    assert!(matches!(Registry::open(folder.path()), Err(RegistryError::Unavailable(_))));
+    let newer = folder.path().join("newer.db");
+    rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 9).unwrap();
+    assert!(matches!(Registry::open(&newer), Err(RegistryError::Version(9))));
+}
+
+#[test]
+fn two_processes_may_write_at_once() {
+    let (_folder, one, other) = open();
+    std::thread::scope(|scope| {
+        for (registry, prefix) in [(&one, "a"), (&other, "b")] {
+            scope.spawn(move || {
+                for number in 0..20 {
+                    registry.add(new_device(&format!("{prefix}{number}")), NOW).unwrap();
+                }
+            });
+        }
+    });
+    let entries = one.changed_since(0).unwrap();
+    let revisions: Vec<_> = entries.iter().map(|entry| entry.revision).collect();
+    assert_eq!(revisions, (1..=40).collect::<Vec<_>>());
+}

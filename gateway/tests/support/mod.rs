@@ -1,0 +1,296 @@
+//! A gateway on a loopback port, a log that does what a test says, and MQTT by the byte.
+
+#![allow(dead_code, reason = "each test binary uses its part of it")]
+
+use gateway::{Limits, Metrics, NewDevice, Registry};
+use records::{
+    AppendError, Batch, Family, MemoryLog, Offset, Producer, Record, Timestamp, Topic, TopicPartition,
+    partition_of,
+};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the log does with an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Takes,
+    Waits,
+    Full,
+    Fails,
+    /// Takes it and says that it failed.
+    Doubts,
+    Closed,
+}
+
+/// The memory log with two partitions a topic, which a test can hold up for as long as it likes.
+#[derive(Clone, Debug)]
+pub struct TestLog {
+    log: MemoryLog,
+    mood: watch::Sender<Mood>,
+    /// Records of each append.
+    sizes: Arc<Mutex<Vec<usize>>>,
+}
+
+impl TestLog {
+    pub fn new() -> TestLog {
+        TestLog { log: MemoryLog::new(|_| 2), mood: watch::channel(Mood::Takes).0, sizes: Arc::default() }
+    }
+
+    pub fn set(&self, mood: Mood) {
+        self.mood.send_replace(mood);
+    }
+
+    /// Every record of a topic with its key, partition after partition.
+    pub fn records(&self, topic: Topic) -> Vec<(String, Record)> {
+        let all = self.log.read_all(topic).into_iter().map(|(place, _, key, value)| {
+            assert_eq!(place.partition, partition_of(&key, 2));
+            (String::from_utf8(key).unwrap(), Record::decode(&value).unwrap())
+        });
+        all.collect()
+    }
+
+    /// Sequence numbers of a device's observations, in the order of the log.
+    pub fn sequences(&self, device: &str) -> Vec<u64> {
+        let of_device = |(key, record): (String, Record)| match record {
+            Record::Observation(observation) if key == device => observation.sequence,
+            _ => None,
+        };
+        self.records(Topic::Telemetry).into_iter().filter_map(of_device).collect()
+    }
+
+    /// Records of each append, in order.
+    pub fn sizes(&self) -> Vec<usize> {
+        self.sizes.lock().unwrap().clone()
+    }
+
+    async fn take(&self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<Offset>, AppendError> {
+        self.sizes.lock().unwrap().push(batches.iter().map(|(_, batch)| batch.len()).sum());
+        self.log.append(batches).await
+    }
+}
+
+impl Producer for TestLog {
+    fn partitions(&self, topic: Topic) -> u32 {
+        self.log.partitions(topic)
+    }
+
+    async fn append(&self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<Offset>, AppendError> {
+        let mut mood = self.mood.subscribe();
+        let mood = *mood.wait_for(|mood| *mood != Mood::Waits).await.unwrap();
+        match mood {
+            Mood::Takes | Mood::Waits => self.take(batches).await,
+            Mood::Full => Err(AppendError::Full("test".into())),
+            Mood::Fails => Err(AppendError::Unavailable("test".into())),
+            Mood::Doubts => self.take(batches).await.and(Err(AppendError::Unavailable("test".into()))),
+            Mood::Closed => Err(AppendError::Closed),
+        }
+    }
+}
+
+/// A running gateway.
+pub struct Site {
+    pub address: SocketAddr,
+    pub log: TestLog,
+    pub registry: Arc<Registry>,
+    pub stop: CancellationToken,
+    pub running: JoinHandle<Result<(), gateway::GatewayError>>,
+    metrics: prometheus::Registry,
+    pub folder: TempDir,
+}
+
+pub const PASSWORD: &str = "correct horse";
+
+impl Site {
+    pub async fn open(devices: &[&str]) -> Site {
+        Site::open_with(devices, Limits::default()).await
+    }
+
+    pub async fn open_with(devices: &[&str], limits: Limits) -> Site {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Arc::new(Registry::open(&folder.path().join("registry.db")).unwrap());
+        let log = TestLog::new();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let metrics = prometheus::Registry::new();
+        let gateway_metrics = Arc::new(Metrics::register(&metrics).unwrap());
+        let stop = CancellationToken::new();
+        for id in devices {
+            add(&registry, id);
+        }
+        let clock: gateway::Clock = Arc::new(|| NOW);
+        let running = tokio::spawn(gateway::run(
+            listener,
+            log.clone(),
+            registry.clone(),
+            clock,
+            limits,
+            gateway_metrics,
+            stop.clone(),
+        ));
+        Site { address, log, registry, stop, running, metrics, folder }
+    }
+
+    /// A socket, with nothing said.
+    pub async fn dial(&self) -> Wire {
+        Wire(TcpStream::connect(self.address).await.unwrap())
+    }
+
+    /// A session whose client id is the device's id.
+    pub async fn connect(&self, device: &str) -> Wire {
+        self.connect_as(device, device, 0).await
+    }
+
+    pub async fn connect_as(&self, device: &str, client_id: &str, keep_alive: u16) -> Wire {
+        let mut wire = self.dial().await;
+        wire.send(&connect(client_id, keep_alive, device, PASSWORD)).await;
+        wire.expect(&CONNACK).await;
+        wire
+    }
+
+    /// The sum of a metric over the series that have `label` as a value; over all when it is empty.
+    pub fn metric(&self, name: &str, label: &str) -> f64 {
+        let families = self.metrics.gather();
+        let series =
+            families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
+        series
+            .filter(|series| label.is_empty() || series.get_label().iter().any(|pair| pair.value() == label))
+            .map(|series| series.get_counter().get_value() + series.get_gauge().get_value())
+            .sum()
+    }
+
+    /// Waits until `is_so`.
+    pub async fn until(&self, what: &str, is_so: impl Fn(&Site) -> bool) {
+        let started = tokio::time::Instant::now();
+        while !is_so(self) {
+            assert!(started.elapsed() < PATIENCE, "waited too long until {what}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Stops the gateway, which must end well.
+    pub async fn close(self) {
+        self.stop.cancel();
+        self.running.await.unwrap().unwrap();
+    }
+}
+
+/// Adds a device whose password is [`PASSWORD`].
+pub fn add(registry: &Registry, id: &str) {
+    registry.add_with_password(new_device(id), PASSWORD, NOW).unwrap();
+}
+
+pub fn new_device(id: &str) -> NewDevice {
+    NewDevice {
+        id: id.into(),
+        family: Family::Air,
+        label: "".into(),
+        area: "north".into(),
+        rank: 0,
+        position: None,
+    }
+}
+
+/// The client's end of a connection.
+pub struct Wire(pub TcpStream);
+
+impl Wire {
+    pub async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.unwrap();
+    }
+
+    /// Exactly these bytes come next.
+    pub async fn expect(&mut self, expected: &[u8]) {
+        let mut bytes = vec![0; expected.len()];
+        let read = tokio::time::timeout(PATIENCE, self.0.read_exact(&mut bytes)).await;
+        read.expect("an answer in time").expect("an answer");
+        assert_eq!(bytes, expected);
+    }
+
+    /// Nothing comes for a while, and the connection stays open.
+    pub async fn expect_silence(&mut self) {
+        let mut byte = [0];
+        let read = tokio::time::timeout(Duration::from_millis(60), self.0.read(&mut byte)).await;
+        assert!(read.is_err(), "expected silence: {read:?} {byte:?}");
+    }
+
+    /// Nothing more comes, because the gateway has closed.
+    pub async fn expect_closed(&mut self) {
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(60), self.0.read_to_end(&mut rest)).await;
+        // A reset is an ending too: the gateway closed over bytes that it didn't want to read.
+        let _ = read.expect("closed in time");
+        assert_eq!(rest, [0; 0]);
+    }
+}
+
+pub const CONNACK: [u8; 4] = [0x20, 0x02, 0x00, 0x00];
+pub const PINGREQ: [u8; 2] = [0xc0, 0x00];
+pub const PINGRESP: [u8; 2] = [0xd0, 0x00];
+pub const DISCONNECT: [u8; 2] = [0xe0, 0x00];
+
+pub fn puback(id: u16) -> [u8; 4] {
+    [0x40, 0x02, (id >> 8) as u8, id as u8]
+}
+
+/// CONNECT of MQTT 3.1.1 with a clean session.
+pub fn connect(client_id: &str, keep_alive: u16, user: &str, password: &str) -> Vec<u8> {
+    let mut body = vec![0, 4];
+    body.extend(b"MQTT\x04\xc2");
+    body.extend(keep_alive.to_be_bytes());
+    for text in [client_id, user, password] {
+        body.extend(string(text));
+    }
+    packet(0x10, &body)
+}
+
+/// PUBLISH at QoS 1, or at QoS 0 when there is no id.
+pub fn publish(topic: &str, id: Option<u16>, payload: &[u8]) -> Vec<u8> {
+    let mut body = string(topic);
+    body.extend(id.iter().flat_map(|id| id.to_be_bytes()));
+    body.extend(payload);
+    packet(if id.is_some() { 0x32 } else { 0x30 }, &body)
+}
+
+/// PUBLISH at QoS 1 of a device's telemetry whose sequence is the packet id.
+pub fn telemetry(device: &str, id: u16) -> Vec<u8> {
+    publish(&format!("up/{device}/telemetry"), Some(id), &reading(u64::from(id)))
+}
+
+/// A frame with one reading.
+pub fn reading(sequence: u64) -> Vec<u8> {
+    use firmware_protocol::{FrameContent, FrameQuantity, FrameReading, TelemetryFrame};
+    let reading = FrameReading { quantity: FrameQuantity::from_name("pm2_5"), value: 35.5 };
+    let content = FrameContent::Readings(vec![reading]);
+    TelemetryFrame { sequence: Some(sequence), content, ..TelemetryFrame::default() }.to_cbor().unwrap()
+}
+
+pub fn string(text: &str) -> Vec<u8> {
+    let mut bytes = (text.len() as u16).to_be_bytes().to_vec();
+    bytes.extend(text.as_bytes());
+    bytes
+}
+
+pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    let mut rest = body.len();
+    loop {
+        let low = (rest & 0x7f) as u8;
+        rest >>= 7;
+        bytes.push(if rest > 0 { low | 0x80 } else { low });
+        if rest == 0 {
+            break;
+        }
+    }
+    bytes.extend(body);
+    bytes
+}
