@@ -1,1 +1,27 @@
-//! stub
+//! Devices that aren't there: a simulated city over MQTT, a load generator, a replayer of recorded tables.
+//!
+//! It speaks to a gateway the way devices do, through the front door, and knows nothing of what is behind it:
+//! neither the log's records nor any stage. What it says is a function of seed and time.
+
+pub mod city;
+
+pub mod config;
+
+pub mod device;
+
+mod guangzhou;
+
+mod place;
+
+mod script;
+
+mod model;
+
+mod epc;
+
+mod chance;
+
+pub use city::{City, CityError, Message, Schedule};
+pub use config::CityConfig;
+pub use device::{DeviceSpec, Family};
+pub use epc::sgtin96;
