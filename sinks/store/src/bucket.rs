@@ -38,9 +38,9 @@ impl Summary {
     const EMPTY: Summary =
         Summary { count: 0, good: 0, sum: 0.0, lost: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
 
-    fn add(&mut self, value: f64, quality: Quality) {
-        self.count += u64::from(quality.flag != Flag::Missing);
-        if !quality.is_usable() {
+    fn add(&mut self, value: f64, flag: Flag) {
+        self.count += u64::from(flag != Flag::Missing);
+        if !is_usable(flag) {
             return;
         }
         self.good += 1;
@@ -83,6 +83,11 @@ impl Summary {
     }
 }
 
+/// Whether a value of that flag enters statistics.
+pub(crate) fn is_usable(flag: Flag) -> bool {
+    Quality { flag, tests: 0 }.is_usable()
+}
+
 /// Gathers values into buckets that begin at `offset + k × width`.
 pub(crate) struct Buckets {
     width: i64,
@@ -101,12 +106,12 @@ impl Buckets {
         Buckets { width, offset, limit, current: (i64::MIN, Summary::EMPTY), done: BTreeMap::new() }
     }
 
-    pub fn add(&mut self, at: i64, value: f64, quality: Quality) -> Result<(), StoreError> {
+    pub fn add(&mut self, at: i64, value: f64, flag: Flag) -> Result<(), StoreError> {
         let start = (at - self.offset).div_euclid(self.width) * self.width + self.offset;
         if start != self.current.0 {
             self.turn_to(start)?;
         }
-        self.current.1.add(value, quality);
+        self.current.1.add(value, flag);
         Ok(())
     }
 

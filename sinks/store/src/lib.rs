@@ -6,15 +6,34 @@
 //! Absent on purpose: any clock (times are arguments), any thread or task (every call does its work before it
 //! returns), and the log itself (of which only partitions and offsets are known).
 
-mod bucket;
-mod catalog;
 mod error;
-mod latest;
-mod memory;
-mod point;
 mod query;
 mod rows;
 mod store;
+
+mod catalog;
+mod latest;
+mod memory;
+mod point;
+
+mod columns;
+mod day;
+mod index;
+mod manifest;
+mod seal;
+mod sealed;
+mod steps;
+mod writing;
+
+mod bucket;
+mod reading;
+mod view;
+
+mod merge;
+mod upkeep;
+
+#[cfg(test)]
+mod tests;
 
 pub use bucket::Bucket;
 pub use error::StoreError;

@@ -1,7 +1,7 @@
 //! Rows without their names: what memory tables and files hold per series.
 
 use crate::{AggregateRow, RawRow};
-use records::{Name, Quality, Timestamp, Window};
+use records::{Quality, Timestamp, Window};
 use std::cmp::Ordering;
 
 /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999Z: what calendars on the reading side understand.
@@ -119,10 +119,10 @@ impl WindowPoint {
     }
 
     /// The row again.
-    pub fn into_row(self, subject: &Name, quantity: &Name) -> AggregateRow {
+    pub fn into_row(self, subject: &str, quantity: &str) -> AggregateRow {
         AggregateRow {
-            subject: subject.clone(),
-            quantity: quantity.clone(),
+            subject: subject.into(),
+            quantity: quantity.into(),
             window: Window { start: Timestamp(self.start), end: Timestamp(self.end) },
             revision: self.revision,
             count: self.count,

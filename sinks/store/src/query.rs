@@ -1,9 +1,10 @@
 //! Answers by event time, from the files and from memory as they were at one instant.
 
-use crate::bucket::{Bucket, Buckets, width_for};
-use crate::catalog::SeriesId;
-use crate::point::{RawPoint, WindowPoint, settle};
-use crate::store::{Store, Tables};
+use crate::bucket::{Bucket, Buckets, is_usable, width_for};
+use crate::columns::ValuePoint;
+use crate::point::{RawPoint, WindowPoint};
+use crate::store::Store;
+use crate::view::{View, describe};
 use crate::{AggregateRow, Latest, StoreError};
 use records::{Flag, Name, Timestamp};
 use std::time::Duration;
@@ -79,7 +80,8 @@ impl Store {
     }
 
     /// The values of a series in `[from, to)`: as they are when there are at most `max_points`, else gathered
-    /// into at most that many buckets of one of the usual widths, aligned with the epoch.
+    /// into at most that many buckets of one of the usual widths, aligned with the epoch. Fewer than two points
+    /// can't always be had: they count as two.
     pub fn range(
         &self,
         subject: &str,
@@ -88,19 +90,26 @@ impl Store {
         to: Timestamp,
         max_points: usize,
     ) -> Result<Points, StoreError> {
-        let points = self.raw_points(subject, quantity, from, to)?;
-        let (Some(first), Some(last)) = (points.first(), points.last()) else {
-            return Ok(Points::default());
-        };
-        if points.len() <= max_points {
-            return Ok(Points::of_values(&points));
-        }
-        let width = width_for(first.event_time, last.event_time, max_points);
-        let mut buckets = Buckets::new(width, Duration::ZERO, max_points);
-        for point in &points {
-            buckets.add(point.event_time, point.value, point.quality)?;
-        }
-        Ok(Points::of_buckets(width, &buckets.finish()?))
+        let max_points = max_points.max(2);
+        self.answer(subject, quantity, from, to, |view: &View<RawPoint>| {
+            let Some((first, last)) = view.extent() else { return Ok(Points::default()) };
+            let width = width_for(first, last, max_points);
+            let mut buckets = Buckets::new(width, Duration::ZERO, max_points);
+            let mut values = Vec::new();
+            let mut rows = 0;
+            view.for_each_value(|point| {
+                rows += 1;
+                if rows <= max_points {
+                    values.push(*point);
+                }
+                buckets.add(point.at, point.value, point.flag)
+            })?;
+            if rows > max_points {
+                return Ok(Points::of_buckets(width, &buckets.finish()?));
+            }
+            values.sort_by_key(|point| point.at);
+            Ok(Points::of_values(&values))
+        })
     }
 
     /// Count, min, mean and max of a series per span of `width` within `[from, to)`, spans beginning at
@@ -116,11 +125,11 @@ impl Store {
         width: Duration,
         offset: Duration,
     ) -> Result<Vec<Bucket>, StoreError> {
-        let mut buckets = Buckets::new(width, offset, self.options().answer_rows);
-        for point in self.raw_points(subject, quantity, from, to)? {
-            buckets.add(point.event_time, point.value, point.quality)?;
-        }
-        buckets.finish()
+        self.answer(subject, quantity, from, to, |view: &View<RawPoint>| {
+            let mut buckets = Buckets::new(width, offset, self.options().answer_rows);
+            view.for_each_value(|point| buckets.add(point.at, point.value, point.flag))?;
+            Ok(buckets.finish()?)
+        })
     }
 
     /// The windows of a series that start in `[from, to)`, highest revision only, of one length or of all, by
@@ -133,50 +142,21 @@ impl Store {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<AggregateRow>, StoreError> {
-        let tables = self.tables();
-        let Some(id) = tables.catalog.find(subject, quantity) else { return Ok(Vec::new()) };
-        let name = tables.catalog.name(id);
-        let mut points: Vec<WindowPoint> = Vec::new();
-        tables.memory.windows.copy_to(id, &mut points);
-        let length = window.map(|length| length.as_millis());
-        points.retain(|point| {
-            (from.0..to.0).contains(&point.start)
-                && length.is_none_or(|length| u128::from(point.end.abs_diff(point.start)) == length)
-        });
-        settle(&mut points);
-        let limit = self.options().answer_rows;
-        if points.len() > limit {
-            return Err(StoreError::TooManyRows { limit });
-        }
-        Ok(points.into_iter().map(|point| point.into_row(&name.subject, &name.quantity)).collect())
-    }
-
-    fn raw_points(
-        &self,
-        subject: &str,
-        quantity: &str,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<RawPoint>, StoreError> {
-        let tables = self.tables();
-        let mut points: Vec<RawPoint> = Vec::new();
-        if let Some(id) = tables.catalog.find(subject, quantity) {
-            tables.memory.raw.copy_to(id, &mut points);
-        }
-        points.retain(|point| (from.0..to.0).contains(&point.event_time));
-        settle(&mut points);
-        Ok(points)
+        self.answer(subject, quantity, from, to, |view: &View<WindowPoint>| {
+            let points = view.windows(window, self.options().answer_rows)?;
+            Ok(points.into_iter().map(|point| point.into_row(subject, quantity)).collect())
+        })
     }
 }
 
 impl Points {
-    fn of_values(points: &[RawPoint]) -> Points {
+    fn of_values(points: &[ValuePoint]) -> Points {
         let mut columns = Points::default();
         for point in points {
-            let is_there = point.quality.flag != Flag::Missing;
+            let is_there = point.flag != Flag::Missing;
             let value = if is_there { point.value } else { f64::NAN };
-            let good = u64::from(point.quality.is_usable());
-            columns.push(Timestamp(point.event_time), [value; 3], u64::from(is_there), good);
+            let good = u64::from(is_usable(point.flag));
+            columns.push(Timestamp(point.at), [value; 3], u64::from(is_there), good);
         }
         columns
     }
@@ -196,36 +176,5 @@ impl Points {
         self.max.push(max);
         self.count.push(count);
         self.good_share.push(if count == 0 { 0.0 } else { good as f64 / count as f64 });
-    }
-}
-
-fn describe(tables: &Tables, id: SeriesId, found: &mut Vec<SeriesInfo>) {
-    let quantity = &tables.catalog.name(id).quantity;
-    let mut note = |kind: SeriesKind, at: i64| match found
-        .iter_mut()
-        .find(|info| info.kind == kind && info.quantity == *quantity)
-    {
-        Some(info) => {
-            info.first = info.first.min(Timestamp(at));
-            info.last = info.last.max(Timestamp(at));
-            info.count += 1;
-        }
-        None => found.push(SeriesInfo {
-            quantity: quantity.clone(),
-            kind,
-            first: Timestamp(at),
-            last: Timestamp(at),
-            count: 1,
-        }),
-    };
-    let mut raw = Vec::new();
-    tables.memory.raw.copy_to(id, &mut raw);
-    raw.iter().for_each(|point| note(SeriesKind::Raw, point.event_time));
-    let mut windows = Vec::new();
-    tables.memory.windows.copy_to(id, &mut windows);
-    settle(&mut windows);
-    for point in windows {
-        let length = Duration::from_millis(point.end.abs_diff(point.start));
-        note(SeriesKind::Window(length), point.start);
     }
 }

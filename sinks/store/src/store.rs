@@ -1,14 +1,23 @@
 //! The store: opening, writing, and what the sink's loop calls.
 
-use crate::catalog::{Catalog, SeriesId};
+use crate::catalog::Catalog;
+use crate::day::Kind;
 use crate::latest::LatestTable;
+use crate::manifest::{Change, Contents, Manifest};
 use crate::memory::Memory;
 use crate::point::{RawPoint, WindowPoint};
+use crate::sealed::FileSet;
+use crate::steps::{Step, Steps};
+use crate::upkeep::remove_strays;
+use crate::writing::sync_dir;
 use crate::{AggregateRow, RawRow, StoreError, Written};
-use records::{Offset, Timestamp, TopicPartition};
-use std::collections::BTreeMap;
+use records::{Name, Offset, Timestamp, TopicPartition};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 /// How a store behaves.
@@ -69,17 +78,34 @@ pub struct Store {
 }
 
 struct Shared {
+    root: PathBuf,
     options: Options,
+    steps: Steps,
+    /// One seal at a time, and one merge; each may take long. Taken before the two below.
+    sealing: Mutex<()>,
+    merging: Mutex<()>,
+    /// Taken before the tables.
+    manifest: Mutex<Manifest>,
     tables: RwLock<Tables>,
+    next_file: AtomicU64,
+    /// Held while the store is open.
+    _lock: File,
 }
 
 /// What an answer is made from; one lock, so that an answer sees one instant.
 pub(crate) struct Tables {
     pub catalog: Catalog,
+    /// Series below this number are in the manifest.
+    pub persisted_series: usize,
     pub latest: LatestTable,
+    /// Where rows are written.
     pub memory: Memory,
+    /// Full tables on their way into files, oldest first.
+    pub frozen: Vec<Arc<Memory>>,
+    pub files: Arc<FileSet>,
+    pub damaged: Vec<Damaged>,
     pub offsets: BTreeMap<TopicPartition, Offset>,
-    filling_since: Option<Timestamp>,
+    pub filling_since: Option<Timestamp>,
 }
 
 impl Store {
@@ -87,28 +113,20 @@ impl Store {
     ///
     /// Removes files that no seal or compaction finished, and sets damaged ones aside ([`Store::damaged`]).
     pub fn open(dir: &Path, options: Options) -> Result<Store, StoreError> {
-        std::fs::create_dir_all(dir)?;
-        let tables = Tables {
-            catalog: Catalog::default(),
-            latest: LatestTable::default(),
-            memory: Memory::new(),
-            offsets: BTreeMap::new(),
-            filling_since: None,
-        };
-        Ok(Store { shared: Arc::new(Shared { options, tables: RwLock::new(tables) }) })
+        Store::open_with(dir, options, Steps::default())
     }
 
     /// Takes rows into memory; queries see them when this returns. What was not sealed is gone with the process.
     pub fn write(&self, raw: &[RawRow], aggregates: &[AggregateRow]) -> Written {
         let mut tables = self.tables_mut();
-        let before = tables.memory.len();
+        let before = tables.rows();
         tables.add_raw(raw);
         tables.add_aggregates(aggregates);
-        let accepted = tables.memory.len() - before;
+        let accepted = tables.rows() - before;
         Written {
             accepted,
             refused: raw.len() + aggregates.len() - accepted,
-            is_over_bound: tables.memory.len() > self.shared.options.memory_rows,
+            is_over_bound: tables.rows() > self.shared.options.memory_rows,
         }
     }
 
@@ -117,71 +135,156 @@ impl Store {
     pub fn is_seal_due(&self, now: Timestamp) -> bool {
         let options = &self.shared.options;
         let mut tables = self.tables_mut();
-        if tables.memory.len() == 0 {
+        if tables.rows() == 0 {
             tables.filling_since = None;
             return false;
         }
         let since = *tables.filling_since.get_or_insert(now);
-        tables.memory.len() >= options.seal_rows || now.since(since) >= options.seal_age
+        tables.rows() >= options.seal_rows || now.since(since) >= options.seal_age
     }
 
-    /// Makes everything written so far durable, and with it `offsets`, in one step: of each partition the offset
-    /// of the next record to read. Partitions not named keep theirs.
-    ///
-    /// The caller sees to it that `offsets` stand for exactly the rows written before this call. Queries and
-    /// writes go on meanwhile. On an error nothing changed and the rows stay in memory; the next seal tries them
-    /// again, with the offsets it is given then.
-    pub fn seal(&self, offsets: &[(TopicPartition, Offset)]) -> Result<Sealed, StoreError> {
-        self.tables_mut().offsets.extend(offsets.iter().copied());
-        Ok(Sealed::default())
-    }
-
-    /// Where to read on: the offsets of the last seal.
+    /// Where to read on: the offsets of the last seal, by partition.
     pub fn offsets(&self) -> Vec<(TopicPartition, Offset)> {
         self.tables().offsets.iter().map(|(partition, offset)| (*partition, *offset)).collect()
     }
 
-    /// Merges small files of a day when there are many. Returns how many files went. Cheap when there is nothing
-    /// to do; a failure changes nothing.
-    pub fn compact(&self) -> Result<usize, StoreError> {
-        Ok(0)
-    }
-
-    /// What is to be done now and then, at least hourly: removes days older than the retention, and merges days
-    /// that are over. Returns how many files went.
-    pub fn maintain(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let _ = now;
-        Ok(0)
-    }
-
-    /// The files that were set aside, by day.
-    pub fn damaged(&self) -> Vec<Damaged> {
-        Vec::new()
-    }
-
-    /// Rows in memory.
+    /// Rows in memory, those included that a seal is writing out.
     pub fn rows_in_memory(&self) -> usize {
-        self.tables().memory.len()
+        self.tables().rows()
+    }
+
+    pub(crate) fn open_with(dir: &Path, options: Options, steps: Steps) -> Result<Store, StoreError> {
+        std::fs::create_dir_all(dir)?;
+        let lock = lock(dir)?;
+        let manifest = Manifest::open(dir)?;
+        let contents = manifest.load()?;
+        let named: BTreeSet<(Kind, u64)> = contents.files.iter().map(|file| (file.kind, file.id)).collect();
+        let on_disk = remove_strays(dir, |kind, id| named.contains(&(kind, id)))?;
+        sync_dir(dir)?;
+        let highest = contents.files.iter().map(|file| file.id).max().unwrap_or(0).max(on_disk);
+        let store = Store {
+            shared: Arc::new(Shared {
+                root: dir.to_owned(),
+                options,
+                steps,
+                sealing: Mutex::new(()),
+                merging: Mutex::new(()),
+                manifest: Mutex::new(manifest),
+                tables: RwLock::new(Tables::load(contents)),
+                next_file: AtomicU64::new(highest + 1),
+                _lock: lock,
+            }),
+        };
+        store.set_aside_misfits()?;
+        Ok(store)
+    }
+
+    /// Commits a change to the manifest, and shows it to readers together with what `adjust` does. `false`, and
+    /// nothing happens, when a file that was to go has gone already.
+    pub(crate) fn commit(
+        &self,
+        change: &Change<'_>,
+        adjust: impl FnOnce(&mut Tables),
+    ) -> Result<bool, StoreError> {
+        let mut manifest = self.manifest();
+        let files = Arc::clone(&self.tables().files);
+        if !change.gone.iter().all(|file| files.contains(file)) {
+            return Ok(false);
+        }
+        self.steps().reach(Step::BeforeCommit)?;
+        manifest.commit(change)?;
+        // From here on nothing may fail: what is committed has happened.
+        let _ = self.steps().reach(Step::Committed);
+        let mut tables = self.tables_mut();
+        tables.files = Arc::new(files.changed(change.added, change.gone));
+        adjust(&mut tables);
+        drop(tables);
+        let _ = self.steps().reach(Step::Swapped);
+        Ok(true)
+    }
+
+    fn set_aside_misfits(&self) -> Result<(), StoreError> {
+        let files = Arc::clone(&self.tables().files);
+        for file in files.all() {
+            let expected = file.checks.bytes;
+            match std::fs::metadata(&file.path) {
+                Ok(found) if found.len() == expected => (),
+                Ok(found) => self.set_aside(file, &format!("{} bytes instead of {expected}", found.len()))?,
+                Err(error) if error.kind() == ErrorKind::NotFound => self.set_aside(file, "it is gone")?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.shared.root
     }
 
     pub(crate) fn options(&self) -> &Options {
         &self.shared.options
     }
 
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.shared.steps
+    }
+
+    pub(crate) fn next_file(&self) -> u64 {
+        self.shared.next_file.fetch_add(1, Ordering::Relaxed)
+    }
+
     pub(crate) fn tables(&self) -> RwLockReadGuard<'_, Tables> {
         self.shared.tables.read().expect(UNPOISONED)
     }
 
-    fn tables_mut(&self) -> RwLockWriteGuard<'_, Tables> {
+    pub(crate) fn tables_mut(&self) -> RwLockWriteGuard<'_, Tables> {
         self.shared.tables.write().expect(UNPOISONED)
+    }
+
+    pub(crate) fn manifest(&self) -> MutexGuard<'_, Manifest> {
+        self.shared.manifest.lock().expect(UNPOISONED)
+    }
+
+    pub(crate) fn sealing(&self) -> MutexGuard<'_, ()> {
+        self.shared.sealing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn merging(&self) -> MutexGuard<'_, ()> {
+        self.shared.merging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-const UNPOISONED: &str = "no code panics while it holds the tables";
+const UNPOISONED: &str = "no code panics while it holds this";
 
 impl Tables {
+    fn load(contents: Contents) -> Tables {
+        let mut catalog = Catalog::default();
+        for name in &contents.series {
+            let subject = catalog.intern_subject(&name.subject);
+            catalog.intern(subject, &name.subject, &name.quantity);
+        }
+        let mut latest = LatestTable::default();
+        contents.latest.iter().for_each(|(id, point)| latest.offer(*id, point));
+        let files: Vec<_> = contents.files.into_iter().map(Arc::new).collect();
+        Tables {
+            persisted_series: catalog.len(),
+            catalog,
+            latest,
+            memory: Memory::new(),
+            frozen: Vec::new(),
+            files: Arc::new(FileSet::default().changed(&files, &[])),
+            damaged: contents.damaged,
+            offsets: contents.offsets.into_iter().collect(),
+            filling_since: None,
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.memory.len() + self.frozen.iter().map(|memory| memory.len()).sum::<usize>()
+    }
+
     fn add_raw(&mut self, rows: &[RawRow]) {
-        let mut subject: Option<(&records::Name, u32)> = None;
+        let mut subject: Option<(&Name, u32)> = None;
         for row in rows {
             let Some(point) = RawPoint::new(row) else { continue };
             let number = match subject {
@@ -189,7 +292,7 @@ impl Tables {
                 _ => self.catalog.intern_subject(&row.subject),
             };
             subject = Some((&row.subject, number));
-            let id: SeriesId = self.catalog.intern(number, &row.subject, &row.quantity);
+            let id = self.catalog.intern(number, &row.subject, &row.quantity);
             self.latest.offer(id, &point);
             self.memory.raw.push(id, point);
         }
@@ -202,5 +305,14 @@ impl Tables {
             let id = self.catalog.intern(subject, &row.subject, &row.quantity);
             self.memory.windows.push(id, point);
         }
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let file = File::options().create(true).truncate(false).write(true).open(dir.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { dir: dir.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }

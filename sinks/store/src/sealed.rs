@@ -1,0 +1,136 @@
+//! A finished file and the set of those that count.
+
+use crate::catalog::SeriesId;
+use crate::day::{Day, Kind};
+use crate::index::{self, Entry};
+use parquet::file::metadata::ParquetMetaData;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// A Parquet file, sorted by (series, time), all of one day.
+///
+/// Readers hold it by an `Arc`; when it was replaced it is unlinked with the last of these.
+#[derive(Debug)]
+pub(crate) struct SealedFile {
+    pub id: u64,
+    pub kind: Kind,
+    pub day: Day,
+    /// How often its rows have been merged.
+    pub level: u32,
+    /// Its place among the files of the day in the order of writing: a merged file has that of its newest part.
+    pub age: u64,
+    pub path: PathBuf,
+    pub rows: u64,
+    pub checks: Checks,
+    /// Sorted by series.
+    pub index: Vec<Entry>,
+    /// The footer, once it has been read and found right.
+    pub metadata: OnceLock<Arc<ParquetMetaData>>,
+    is_doomed: AtomicBool,
+}
+
+/// What the bytes of a file must be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Checks {
+    /// Size of the file.
+    pub bytes: u64,
+    /// Where the column chunks end and the footer with the page index begins.
+    pub tail_start: u64,
+    /// CRC-32 of the footer.
+    pub tail: u32,
+    /// CRC-32 of every column chunk, row group by row group.
+    pub chunks: Vec<u32>,
+}
+
+impl SealedFile {
+    #[expect(clippy::too_many_arguments, reason = "a plain record, built in two places")]
+    pub fn new(
+        id: u64,
+        (kind, day): (Kind, Day),
+        level: u32,
+        age: u64,
+        path: PathBuf,
+        rows: u64,
+        checks: Checks,
+        index: Vec<Entry>,
+    ) -> SealedFile {
+        let (metadata, is_doomed) = (OnceLock::new(), AtomicBool::new(false));
+        SealedFile { id, kind, day, level, age, path, rows, checks, index, metadata, is_doomed }
+    }
+
+    /// From now on the file goes when nobody reads it any more; or, on second thoughts, stays.
+    pub fn set_doomed(&self, is_doomed: bool) {
+        self.is_doomed.store(is_doomed, Ordering::Release);
+    }
+
+    /// The rows of a series that may lie within `[from, to)`, milliseconds since the epoch.
+    pub fn entries(&self, series: SeriesId, from: i64, to: i64) -> impl Iterator<Item = &Entry> {
+        let start = self.day.start();
+        index::entries_of(&self.index, series)
+            .iter()
+            .filter(move |entry| start + i64::from(entry.last) >= from && start + i64::from(entry.first) < to)
+    }
+}
+
+impl Drop for SealedFile {
+    fn drop(&mut self) {
+        if self.is_doomed.load(Ordering::Acquire)
+            && let Err(error) = std::fs::remove_file(&self.path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.path.display(), %error, "a merged file can't be removed; the next start tries again");
+        }
+    }
+}
+
+/// The files that count, by kind and day, each day's in the order of writing. Changed by making a new one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FileSet {
+    days: BTreeMap<(Kind, Day), Vec<Arc<SealedFile>>>,
+}
+
+impl FileSet {
+    /// The set with files added and others gone.
+    pub fn changed(&self, added: &[Arc<SealedFile>], gone: &[Arc<SealedFile>]) -> FileSet {
+        let mut days = self.days.clone();
+        for file in gone {
+            if let Some(files) = days.get_mut(&(file.kind, file.day)) {
+                files.retain(|other| other.id != file.id);
+            }
+        }
+        days.retain(|_, files| !files.is_empty());
+        for file in added {
+            let files = days.entry((file.kind, file.day)).or_default();
+            files.push(Arc::clone(file));
+            files.sort_by_key(|file| (file.age, file.id));
+        }
+        FileSet { days }
+    }
+
+    pub fn contains(&self, file: &SealedFile) -> bool {
+        self.of_day(file.kind, file.day).iter().any(|other| other.id == file.id)
+    }
+
+    pub fn of_day(&self, kind: Kind, day: Day) -> &[Arc<SealedFile>] {
+        self.days.get(&(kind, day)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The days that have files, with these.
+    pub fn days(&self) -> impl Iterator<Item = (Kind, Day, &[Arc<SealedFile>])> {
+        self.days.iter().map(|(&(kind, day), files)| (kind, day, files.as_slice()))
+    }
+
+    /// The files of one kind with rows in `[from, to)`, by day and in the order of writing.
+    pub fn within(&self, kind: Kind, from: i64, to: i64) -> impl Iterator<Item = &Arc<SealedFile>> {
+        let last = Day::of(to.saturating_sub(1)).max(Day::of(from));
+        let days = self.days.range((kind, Day::of(from))..=(kind, last));
+        days.flat_map(|(_, files)| files).filter(move |_| from < to)
+    }
+
+    /// All files.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<SealedFile>> {
+        self.days.values().flatten()
+    }
+}

@@ -1,0 +1,116 @@
+//! What is done now and then: retention, merging what is over, setting damaged files aside, tidying at start.
+
+use crate::StoreError;
+use crate::day::{Day, Kind, SET_ASIDE, file_number};
+use crate::manifest::Change;
+use crate::sealed::SealedFile;
+use crate::store::{Damaged, Store};
+use records::Timestamp;
+use std::collections::BTreeSet;
+use std::fs::{DirEntry, read_dir};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long after its end a day is over: readings of its last minutes have come by then.
+const SETTLING: Duration = Duration::from_secs(3600);
+
+impl Store {
+    /// What is to be done now and then, at least hourly: removes days older than the retention, and merges days
+    /// that are over. Returns how many files went.
+    pub fn maintain(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let _one_at_a_time = self.merging();
+        let removed = self.remove_old(now)?;
+        let over = Day::of((now - SETTLING).millis());
+        Ok(removed + self.merge_all(|day| day < over)?)
+    }
+
+    fn remove_old(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let Some(retention) = self.options().retention else { return Ok(0) };
+        let oldest_kept = Day::of((now - retention).millis());
+        let files = Arc::clone(&self.tables().files);
+        let gone: Vec<_> = files.all().filter(|file| file.day < oldest_kept).cloned().collect();
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        let count = gone.len();
+        let places: BTreeSet<_> = gone.iter().map(|file| (file.kind, file.day)).collect();
+        self.commit(&Change { gone: &gone, ..Change::default() }, |_| ())?;
+        drop((files, gone));
+        let _nothing_is_written = self.sealing();
+        for (kind, day) in places {
+            // Fails when a reader still holds a file in there; the next start removes it then.
+            let _ = std::fs::remove_dir(day.dir(self.root(), kind));
+        }
+        Ok(count)
+    }
+
+    /// The files that were set aside, by day.
+    pub fn damaged(&self) -> Vec<Damaged> {
+        self.tables().damaged.clone()
+    }
+
+    /// Takes a file that is not what was written out of the store, keeping its bytes under another name.
+    pub(crate) fn set_aside(&self, file: &Arc<SealedFile>, detail: &str) -> Result<(), StoreError> {
+        let mut manifest = self.manifest();
+        if !self.tables().files.contains(file) {
+            return Ok(());
+        }
+        let mut path = file.path.clone().into_os_string();
+        path.push(SET_ASIDE);
+        std::fs::rename(&file.path, &path).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        let (path, day, detail) = (path.into(), file.day.to_string(), detail.to_owned());
+        let damaged = Damaged { path, day, rows: file.rows, detail };
+        let gone = std::slice::from_ref(file);
+        manifest.commit(&Change { gone, damaged: Some(&damaged), ..Change::default() })?;
+        tracing::error!(
+            path = %damaged.path.display(), day = damaged.day, rows = damaged.rows, detail = damaged.detail,
+            "a file is damaged and was set aside: its rows are missing until it is restored"
+        );
+        let mut tables = self.tables_mut();
+        tables.files = Arc::new(tables.files.changed(&[], gone));
+        tables.damaged.push(damaged);
+        tables.damaged.sort_by(|a, b| (&a.day, &a.path).cmp(&(&b.day, &b.path)));
+        Ok(())
+    }
+}
+
+/// Removes what no manifest names from the folders, and tells the highest number that is in use.
+pub(crate) fn remove_strays(root: &Path, is_named: impl Fn(Kind, u64) -> bool) -> Result<u64, StoreError> {
+    let mut highest = 0;
+    for kind in Kind::ALL {
+        let dir = root.join(kind.name());
+        std::fs::create_dir_all(&dir)?;
+        for day in read_dir(&dir)? {
+            let day = day?;
+            if !day.file_type()?.is_dir() || !day.file_name().to_string_lossy().starts_with("day=") {
+                continue;
+            }
+            for file in read_dir(day.path())? {
+                highest = highest.max(remove_stray(&file?, |id| is_named(kind, id))?);
+            }
+            // Only an empty folder goes.
+            let _ = std::fs::remove_dir(day.path());
+        }
+    }
+    Ok(highest)
+}
+
+fn remove_stray(file: &DirEntry, is_named: impl Fn(u64) -> bool) -> Result<u64, StoreError> {
+    let name = file.file_name();
+    let name = name.to_string_lossy();
+    if let Some(id) = name.strip_suffix(SET_ASIDE).and_then(file_number) {
+        return Ok(id);
+    }
+    let Some(id) = file_number(&name) else { return Ok(0) };
+    let is_finished = name.ends_with("parquet");
+    if !(is_finished && is_named(id)) {
+        tracing::info!(path = %file.path().display(), "removed a file that no seal or merge finished");
+        std::fs::remove_file(file.path())?;
+    }
+    Ok(id)
+}
