@@ -47,11 +47,13 @@ pub struct Rain {
     pub sum: Aggregate,
     /// It rained within the rule's last minutes.
     pub is_continuing: bool,
+    /// Whether the sum says something: there is rain in it, or there was in the one before. A rule wants to know of
+    /// every minute all the same, for its hold.
+    pub is_news: bool,
 }
 
 impl RainSum {
-    /// Takes a closed minute of `rainfall` and gives the sum as it is now: while there is any, and once when it
-    /// has gone.
+    /// Takes a closed minute of `rainfall` and gives the sum as it is now.
     ///
     /// Minutes may be missing (they count as dry). A minute that comes again or late replaces what was known of it
     /// and gives a revision of the newest sum, the one that decides; older sums keep what was known when they were
@@ -70,7 +72,7 @@ impl RainSum {
         self.revision = if is_newer { 0 } else { self.revision.saturating_add(1) };
         let rain = self.now(minute, rule)?;
         let was_raining = std::mem::replace(&mut self.is_raining, rain.sum.mean > 0.0);
-        (self.is_raining || was_raining).then_some(rain)
+        Some(Rain { is_news: self.is_raining || was_raining, ..rain })
     }
 
     fn put(&mut self, minute: &Aggregate) {
@@ -105,7 +107,7 @@ impl RainSum {
             max: value,
             ..minute.clone()
         };
-        Some(Rain { sum, is_continuing: self.minutes.iter().any(is_continuing) })
+        Some(Rain { sum, is_continuing: self.minutes.iter().any(is_continuing), is_news: true })
     }
 }
 
@@ -152,6 +154,10 @@ mod tests {
             let Some(rain) = sum.observe(&minute(at.parse().unwrap(), rain.parse().unwrap()), &rule()) else {
                 continue;
             };
+            if !rain.is_news {
+                assert_eq!((rain.sum.mean, rain.is_continuing), (0.0, false));
+                continue;
+            }
             let at = rain.sum.window.end.0 / 60_000;
             let revision =
                 if rain.sum.revision > 0 { format!(".{}", rain.sum.revision) } else { String::new() };

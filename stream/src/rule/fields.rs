@@ -94,6 +94,19 @@ impl<'p> Fields<'p> {
         self.seconds_from(key, 0.001, "must be more than 0 and at most ten years, in seconds")
     }
 
+    /// Seconds that cannot be chosen; the file says them all the same, so that it can be read alone.
+    pub(super) fn fixed_seconds(&mut self, key: &str, fixed: Duration, why: &str) -> Duration {
+        let known =
+            self.table.get(key).and_then(|value| value.as_float().or(value.as_integer().map(|n| n as f64)));
+        if known == Some(fixed.as_secs_f64()) {
+            self.table.remove(key);
+            return fixed;
+        }
+        let message = format!("must be {}: {why}", fixed.as_secs());
+        self.seconds_from(key, f64::INFINITY, &message);
+        fixed
+    }
+
     fn seconds_from(&mut self, key: &str, least: f64, message: &str) -> Duration {
         const MOST: f64 = 10.0 * 366.0 * 86_400.0;
         let number = match self.table.remove(key) {

@@ -72,6 +72,8 @@ pub(super) struct Kind {
     pub(super) family: Family,
     pub(super) quantity: &'static str,
     pub(super) words: &'static [Word],
+    /// Whether its values come at all times, so that holds make sense.
+    pub(super) has_holds: bool,
 }
 
 const SEVERITIES: &[(&str, Severity)] = &[
@@ -101,7 +103,7 @@ impl ThresholdRule {
             use_case: fields.choice("use_case", USE_CASES),
             family: fields.choice("family", &families),
             direction: fields.choice("direction", DIRECTIONS),
-            ..read_common(fields, quantity, words)
+            ..read_common(fields, quantity, words, true)
         }
     }
 
@@ -110,7 +112,7 @@ impl ThresholdRule {
         ThresholdRule {
             use_case: kind.use_case,
             family: kind.family,
-            ..read_common(fields, Quantity::from_name(kind.quantity), kind.words)
+            ..read_common(fields, Quantity::from_name(kind.quantity), kind.words, kind.has_holds)
         }
     }
 
@@ -146,7 +148,15 @@ impl ThresholdRule {
     }
 }
 
-fn read_common(fields: &mut Fields<'_>, quantity: Quantity, words: &[Word]) -> ThresholdRule {
+fn read_common(
+    fields: &mut Fields<'_>,
+    quantity: Quantity,
+    words: &[Word],
+    has_holds: bool,
+) -> ThresholdRule {
+    let mut hold = |key: &str| if has_holds { fields.seconds(key) } else { Duration::ZERO };
+    let (hold_on, hold_off) = (hold("hold_on_s"), hold("hold_off_s"));
+    let gap = if has_holds { fields.positive_seconds("gap_s") } else { Duration::MAX };
     ThresholdRule {
         id: read_id(fields),
         use_case: UseCase::Environment,
@@ -154,9 +164,9 @@ fn read_common(fields: &mut Fields<'_>, quantity: Quantity, words: &[Word]) -> T
         quantity,
         direction: Direction::Above,
         levels: fields.tables("levels").into_iter().map(read_level).collect(),
-        hold_on: fields.seconds("hold_on_s"),
-        hold_off: fields.seconds("hold_off_s"),
-        gap: fields.positive_seconds("gap_s"),
+        hold_on,
+        hold_off,
+        gap,
         text: read_template(fields, "text", words),
         cleared: read_template(fields, "cleared", words),
         source: read_source(fields),

@@ -4,7 +4,11 @@
 //! Readers of one rank make a zone; zones follow each other by rank. A passage through a zone is settled once:
 //! arrived, missed, or over (nothing follows, or the tag went back).
 
-use crate::domain::epc;
+mod passage;
+mod zone;
+
+use self::passage::{Passage, Verdict};
+use self::zone::Zone;
 use crate::domain::progress::Progress;
 use crate::rule::{RouteRule, TagRule};
 use minicbor::{Decode, Encode};
@@ -12,8 +16,6 @@ use records::{Aggregate, Device, Name, Quantity, Sighting, Subject, Timestamp, W
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Missing tags whose names are kept for the sentence.
-const MAX_NAMED: usize = 3;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// One line: where its tags were seen last, and which zones miss some.
@@ -62,35 +64,6 @@ struct Reader {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
-struct Zone {
-    /// Misses since it was last well.
-    #[n(0)]
-    missing: u32,
-    /// Arrivals in time since the last miss.
-    #[n(1)]
-    arrivals: u32,
-    /// Some of the missing tags, the newest last.
-    #[cbor(n(2), with = "crate::cbor")]
-    named: Vec<Name>,
-    /// Tags that are expected here, by the event time at which their miss can be known.
-    #[n(3)]
-    due: BTreeSet<(i64, Box<str>)>,
-}
-
-/// A tag in a zone.
-#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
-struct Passage {
-    #[n(0)]
-    rank: u32,
-    #[cbor(n(1), with = "crate::cbor")]
-    first_seen: Timestamp,
-    #[cbor(n(2), with = "crate::cbor")]
-    last_seen: Timestamp,
-    #[n(3)]
-    is_settled: bool,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 struct Told {
     #[n(0)]
     missing: u32,
@@ -126,18 +99,6 @@ pub struct Missing {
     pub reader: String,
     /// The newest of the missing tags.
     pub tags: String,
-}
-
-/// What became of a passage.
-enum Verdict {
-    /// The next zone saw the tag in time.
-    Arrived { next: u32, at: Timestamp },
-    /// The next zone saw it too late.
-    Late { next: u32, at: Timestamp },
-    /// Nothing follows, or the tag went back.
-    Over,
-    /// Nothing yet: a miss at `at`, unless the next zone has something to say of the time before.
-    Open { next: u32, at: Timestamp },
 }
 
 impl Route {
@@ -289,81 +250,42 @@ impl Route {
         let Some(passages) = self.tags.get(epc).cloned() else { return Vec::new() };
         let mut changes = Vec::new();
         for (index, passage) in passages.iter().enumerate().filter(|(_, passage)| !passage.is_settled) {
-            let change = match self.verdict(&passages, passage, line) {
-                Verdict::Over => None,
-                Verdict::Arrived { next, at } => self.arrived(next, at, known_at, line),
-                Verdict::Late { next, at } => self.missed(epc, next, at, known_at),
-                Verdict::Open { next, at } => {
-                    let due = at + line.slack();
-                    if known_at.is_none_or(|known_at| self.known_at(next, due, line) > known_at) {
-                        self.zones.entry(next).or_default().due.insert((due.0, epc.into()));
-                        continue;
-                    }
-                    self.missed(epc, next, at, known_at)
+            let next = self.zones.range(passage.rank.saturating_add(1)..).next().map(|(rank, _)| *rank);
+            let verdict = passage.verdict(&passages, next, line.rule.route_time(&self.line));
+            if let Verdict::Open { next, at } = verdict {
+                let due = at + line.slack();
+                if known_at.is_none_or(|known_at| self.known_at(next, due, line) > known_at) {
+                    self.zones.entry(next).or_default().due.insert((due.0, epc.into()));
+                    continue;
                 }
-            };
-            changes.extend(change);
-            if let Some(passages) = self.tags.get_mut(epc) {
-                passages[index].is_settled = true;
             }
+            if let Some(passage) = self.tags.get_mut(epc).and_then(|passages| passages.get_mut(index)) {
+                passage.is_settled = true;
+            }
+            changes.extend(self.count(epc, &verdict, known_at, line));
         }
         changes
     }
 
-    fn verdict(&self, passages: &[Passage], passage: &Passage, line: &Line<'_>) -> Verdict {
-        let Some((&next, _)) = self.zones.range(passage.rank.saturating_add(1)..).next() else {
-            return Verdict::Over;
-        };
-        let deadline = passage.last_seen + line.rule.route_time(&self.line);
-        let at_next =
-            passages.iter().find(|other| other.rank == next && other.last_seen >= passage.first_seen);
-        if let Some(other) = at_next {
-            let at = other.first_seen;
-            return if at <= deadline {
-                Verdict::Arrived { next, at }
-            } else {
-                Verdict::Late { next, at: deadline }
-            };
-        }
-        let after = |other: &&Passage| other.first_seen > passage.last_seen;
-        if passages.iter().filter(after).any(|other| other.rank < passage.rank) {
-            return Verdict::Over;
-        }
-        let further =
-            passages.iter().filter(after).filter(|other| other.rank > next).map(|other| other.first_seen);
-        Verdict::Open { next, at: further.min().map_or(deadline, |seen| seen.min(deadline)) }
-    }
-
-    fn arrived(
+    /// Counts a settled passage at the zone where it was expected.
+    fn count(
         &mut self,
-        rank: u32,
-        at: Timestamp,
+        epc: &str,
+        verdict: &Verdict,
         known_at: Option<Timestamp>,
         line: &Line<'_>,
     ) -> Option<Missing> {
-        let zone = self.zones.get_mut(&rank)?;
-        zone.arrivals = zone.arrivals.saturating_add(1);
-        if zone.arrivals >= line.rule.clear_after {
-            zone.missing = 0;
-            zone.named.clear();
-        }
-        self.tell(at, known_at)
-    }
-
-    fn missed(
-        &mut self,
-        epc: &str,
-        rank: u32,
-        at: Timestamp,
-        known_at: Option<Timestamp>,
-    ) -> Option<Missing> {
-        let zone = self.zones.get_mut(&rank)?;
-        zone.missing = zone.missing.saturating_add(1);
-        zone.arrivals = 0;
-        zone.named.push(epc.into());
-        if zone.named.len() > MAX_NAMED {
-            zone.named.remove(0);
-        }
+        let at = match *verdict {
+            Verdict::Over => return None,
+            Verdict::Arrived { next, at } => {
+                self.zones.get_mut(&next)?.arrived(line.rule.clear_after);
+                at
+            }
+            Verdict::Late { next, at } | Verdict::Open { next, at } => {
+                self.zones.get_mut(&next)?.missed(epc);
+                at
+            }
+        };
         self.tell(at, known_at)
     }
 
@@ -371,7 +293,7 @@ impl Route {
     fn tell(&mut self, at: Timestamp, known_at: Option<Timestamp>) -> Option<Missing> {
         let worst = self.zones.iter().rev().max_by_key(|(_, zone)| zone.missing);
         let (missing, rank, tags) = match worst.filter(|(_, zone)| zone.missing > 0) {
-            Some((rank, zone)) => (zone.missing, *rank, named(zone)),
+            Some((rank, zone)) => (zone.missing, *rank, zone.named()),
             // Whoever missed some before is well now.
             None => (0, self.told.rank, String::new()),
         };
@@ -421,14 +343,6 @@ impl Line<'_> {
     /// How far behind the line a passage is still judged: what could have followed it is remembered.
     fn horizon(&self, line: &str) -> Duration {
         self.rule.route_time(line) * 2 + self.slack()
-    }
-}
-
-fn named(zone: &Zone) -> String {
-    let names: Vec<String> = zone.named.iter().map(|epc| epc::describe(epc)).collect();
-    match zone.missing as usize - names.len() {
-        0 => names.join(", "),
-        more => format!("{} and {more} before", names.join(", ")),
     }
 }
 

@@ -1,3 +1,4 @@
+use super::zone::MAX_NAMED;
 use super::*;
 use crate::rule::Ruleset;
 use proptest::prelude::*;
@@ -228,7 +229,7 @@ fn state_is_bounded() {
     }
     let due: usize = route.zones.values().map(|zone| zone.due.len()).sum();
     assert!(route.tags.len() <= 8 && due < 100, "{} {due}", route.tags.len());
-    assert!(route.zones.values().all(|zone| zone.named.len() <= MAX_NAMED));
+    assert!(route.zones.values().all(|zone| zone.named().split(", ").count() <= MAX_NAMED));
 }
 
 proptest! {

@@ -1,0 +1,163 @@
+use super::*;
+use records::{Quantity, Severity};
+
+#[test]
+fn the_built_in_rules_are_valid() {
+    let rules = Ruleset::parse(BUILT_IN).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert_eq!(rules, Ruleset::default());
+    assert_eq!(rules.windows.of(Family::Air), Duration::from_secs(3600));
+    assert_eq!(rules.windows.of(Family::Rfid), Duration::from_secs(60));
+    let worst = rules.thresholds[0].levels.last().map(|level| (level.severity, level.open));
+    assert_eq!(worst, Some((Severity::Extreme, 301.0)));
+    let quantities: Vec<_> = rules.thresholds.iter().map(|rule| rule.quantity.clone()).collect();
+    assert_eq!(quantities, ["iaqi_pm2_5", "rainfall_3h", "vibration"].map(Quantity::from_name));
+    assert_eq!(rules.thresholds[2].source, "ISO 10816-3, group 2, rigid (configuration)");
+}
+
+/// The vibration rule repeats the limits of the zones that its text names.
+#[test]
+fn built_in_vibration_levels_are_the_zones() {
+    let rules = Ruleset::default();
+    let opens: Vec<_> = rules.thresholds[2].levels.iter().map(|level| level.open).collect();
+    assert_eq!(opens, rules.plant.zone_limits[1..]);
+}
+
+/// Of a sentence, "warning" is for those who may warn.
+#[test]
+fn built_in_rain_texts_never_warn() {
+    let (_, rain) = BUILT_IN.split_once("id = \"rain-3h\"").unwrap();
+    let (rain, _) = rain.split_once("[[threshold]]").unwrap();
+    assert!(rain.contains("proposed") && !rain.contains("warning"));
+}
+
+/// Changes one thing in the built-in file and expects these problems.
+fn check(from: &str, to: &str, expected: &[&str]) {
+    assert!(BUILT_IN.contains(from), "{from}");
+    let problems = Ruleset::parse(&BUILT_IN.replacen(from, to, 1)).err().unwrap_or_default();
+    assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{to}");
+}
+
+#[test]
+fn says_where_and_what() {
+    check("min_good = 1", "min_good = 0", &["air.min_good: must be a whole number of at least 1"]);
+    check("min_good = 1", "min_good = 1.5", &["air.min_good: must be a whole number of at least 1"]);
+    check(
+        "water_s = 3600",
+        "water_s = 0",
+        &["windows.water_s: must be more than 0 and at most ten years, in seconds"],
+    );
+    check("water_s = 3600", "", &["windows.water_s: is missing"]);
+    check(
+        "water_s = 3600",
+        "water_s = -1",
+        &["windows.water_s: must be more than 0 and at most ten years, in seconds"],
+    );
+    check(
+        "water_s = 3600",
+        "water_s = nan",
+        &["windows.water_s: must be more than 0 and at most ten years, in seconds"],
+    );
+    check(
+        "hold_off_s = 1200",
+        "hold_off_s = \"1 h\"",
+        &["threshold[1].hold_off_s: must be a number of seconds"],
+    );
+    check("zone_c_from = 2.8", "zone_c_from = 1.4", &["plant: zone limits must rise, from more than 0"]);
+    check(
+        "[rain]",
+        "[snow]",
+        &[
+            "rain: is missing",
+            "rain.continuing_s: is missing",
+            "rain.source: is missing",
+            "rain.basis: is missing",
+            "snow: is not a key known here",
+        ],
+    );
+    check("hold_on_s = 120", "hold_on_s = 120\nhold = 3", &["threshold[2].hold: is not a key known here"]);
+    check(
+        "family = \"air\"",
+        "family = \"fire\"",
+        &["threshold[0].family: `fire` is none of other, air, water, weather, traffic, rfid, machine"],
+    );
+    check(
+        "quantity = \"vibration\"",
+        "quantity = \"shake\"",
+        &[
+            "threshold[2].quantity: `shake` is not in the registry",
+            "threshold[2].text: `{zone}` is none of {value} {unit} {threshold} {subject} {area} {level} {is}",
+            "threshold[2].cleared: `{zone}` is none of {value} {unit} {threshold} {subject} {area} {level} {is}",
+        ],
+    );
+    check(
+        "\"severe\", name = \"long queue\"",
+        "7, name = \"\"",
+        &[
+            "queue[0].levels[1].severity: must be text",
+            "queue[0].levels[1].name: must be text",
+            "queue[0].levels[1].severity: must be worse than that of the level before",
+        ],
+    );
+    check(
+        "id = \"rain-3h\"",
+        "id = \"Rain/3\"",
+        &["threshold[1].id: may hold lower-case letters, digits and `-`"],
+    );
+    check("id = \"tag-missing\"", "id = \"rain-3h\"", &["route[0].id: `rain-3h` is the id of another rule"]);
+    check(
+        "clear_after = 3",
+        "clear_after = 3\nline = [{ area = \"a\" }]",
+        &["route[0].line[0].route_time_s: is missing"],
+    );
+}
+
+#[test]
+fn levels_must_be_ordered() {
+    let level = "open = 151, clear = 145";
+    let check = |to: &str, expected: &[&str]| check(level, to, expected);
+    check(
+        "open = 151, clear = 151",
+        &["threshold[0].levels[1].clear: may equal `open` only with hold_on_s or hold_off_s"],
+    );
+    check("open = 151, clear = 152", &["threshold[0].levels[1].clear: must be on the safe side of `open`"]);
+    check(
+        "open = 101, clear = 96",
+        &["threshold[0].levels[1].open: must be beyond that of the level before"],
+    );
+    check(
+        "open = 151, clear = 94",
+        &["threshold[0].levels[1].clear: must not be on the safe side of that of the level before"],
+    );
+    check(
+        "open = 251, clear = 145",
+        &["threshold[0].levels[2].open: must be beyond that of the level before"],
+    );
+}
+
+#[test]
+fn everything_wrong_is_said_at_once() {
+    let problems = Ruleset::parse("[windows]\nwater_s = true").unwrap_err();
+    let paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    for path in ["windows.water_s", "windows.air_s", "air", "rain.continuing_s", "plant.zone_d_from", "tags"]
+    {
+        assert!(paths.contains(&path), "{path} in {paths:?}");
+    }
+}
+
+#[test]
+fn what_is_no_table_is_refused() {
+    let message = |text: &str| Ruleset::parse(text).unwrap_err()[0].to_string();
+    assert!(message("air = [").starts_with("not TOML:"), "{}", message("air = ["));
+    assert!(message("windows = 3").starts_with("windows: must be a table"));
+    let threshold = Ruleset::parse(&format!("threshold = [3]\n{}", ""));
+    assert!(threshold.unwrap_err().iter().any(|problem| problem.path == "threshold[0]"));
+}
+
+#[test]
+fn a_line_may_differ() {
+    let text =
+        BUILT_IN.replacen("clear_after", "line = [{ area = \"l2\", route_time_s = 60 }]\nclear_after", 1);
+    let rules = Ruleset::parse(&text).unwrap();
+    assert_eq!(rules.routes[0].route_time("l2"), Duration::from_secs(60));
+    assert_eq!(rules.routes[0].route_time("l1"), Duration::from_secs(180));
+}
