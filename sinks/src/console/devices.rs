@@ -1,9 +1,10 @@
-//! `/devices`, `/quantities` and `/quarantine`.
+//! `/devices`, `/areas`, `/quantities` and `/quarantine`.
 
 use super::reply::{Params, Refusal};
 use super::{Context, Shared};
 use crate::blocking::blocking;
 use crate::devices::DeviceView;
+use crate::series::area_series;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -36,6 +37,18 @@ pub async fn one(State(shared): Context, Path(id): Path<Name>) -> Result<Respons
     let store = shared.console.store.clone();
     let series = blocking(move || store.series(&id)).await.iter().map(described).collect();
     Ok(Json(Described { now: now.millis(), device, series }).into_response())
+}
+
+/// An area: the devices in it, and the series that roll up into it.
+pub async fn area(State(shared): Context, Path(id): Path<Name>) -> Result<Response, Refusal> {
+    let members = shared.console.devices.in_area(&id);
+    let (store, subject) = (shared.console.store.clone(), area_series(&id));
+    let series: Vec<Value> = blocking(move || store.series(&subject)).await.iter().map(described).collect();
+    if members.is_empty() && series.is_empty() {
+        return Err(Refusal::NotFound(format!("no area {id}")));
+    }
+    let now = (shared.console.clock)().millis();
+    Ok(Json(json!({ "now": now, "area": id, "devices": members, "series": series })).into_response())
 }
 
 pub(super) fn view(shared: &Arc<Shared>, id: &str) -> Option<DeviceView> {

@@ -78,6 +78,7 @@ pub fn router(console: ConsoleState) -> Router {
     let api = Router::new()
         .route("/devices", get(devices::list))
         .route("/devices/{id}", get(devices::one))
+        .route("/areas/{id}", get(devices::area))
         .route("/quantities", get(devices::quantities))
         .route("/quarantine", get(devices::quarantine))
         .route("/series", get(series::series))

@@ -95,6 +95,17 @@ impl DeviceBook {
         views
     }
 
+    /// The registered devices of an area, by rank.
+    pub fn in_area(&self, area: &str) -> Vec<Name> {
+        let mut members: Vec<(u32, Name)> = self.read(|devices| {
+            let entries = devices.by_id.values().filter_map(|entry| entry.device.as_ref());
+            let members = entries.filter(|device| device.area == area);
+            members.map(|device| (device.rank, device.id.clone())).collect()
+        });
+        members.sort_unstable();
+        members.into_iter().map(|(_, id)| id).collect()
+    }
+
     /// Shows `see` every device: its id, a version that differs after every change, its last words, and a way to
     /// look at all of it.
     pub(crate) fn scan(&self, mut see: impl FnMut(&Name, u64, &Live, View<'_>)) {
