@@ -1,0 +1,136 @@
+//! The log as its users hold it.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use records::{AppendError, Batch, LogError, Offset, Producer, Timestamp, Topic, TopicPartition};
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+
+use crate::lock::FolderLock;
+use crate::partition::Partition;
+use crate::queue::Queue;
+use crate::reader::{ask, numbered};
+use crate::request::Request;
+use crate::roster::Roster;
+use crate::shared::{Handle, Shared, Stage};
+use crate::{EmbeddedConsumer, EmbeddedPipe, Metrics, OpenError, Options, Stats, schema, writer};
+
+/// Tells the time of an append, for retention by age.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A durable log in one folder. Cheap to clone; the clones are the same log.
+///
+/// Its readers need a tokio runtime. The file is closed when [`Log::close`] has been called, or the last clone
+/// dropped, and the last reader is gone.
+#[derive(Clone)]
+pub struct Log {
+    handle: Arc<Handle>,
+}
+
+impl Log {
+    /// Opens the log in `dir`, or makes one.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; in each case nothing was changed.
+    pub fn open(dir: &Path, options: Options, clock: Clock, metrics: Metrics) -> Result<Log, OpenError> {
+        let folder = |source| OpenError::Folder { path: dir.to_owned(), source };
+        std::fs::create_dir_all(dir).map_err(folder)?;
+        let lock = FolderLock::take(dir)?;
+        let path = dir.join("log.db");
+        let conn = schema::open(&path, &options)?;
+        let storage = |source| OpenError::Storage { path: path.clone(), source };
+        let shared = Arc::new(load(&path, &conn, options, clock, metrics).map_err(storage)?);
+        let of_writer = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("log-writer".to_owned());
+        let thread = thread.spawn(move || writer::run(&of_writer, conn, lock)).map_err(folder)?;
+        Ok(Log { handle: Arc::new(Handle::new(shared, thread)) })
+    }
+
+    /// A reader of all partitions of `topics`, from where `group` last committed, or from the oldest record.
+    ///
+    /// A living reader of the same group is fenced.
+    pub fn consumer(&self, group: &str, topics: &[Topic]) -> EmbeddedConsumer {
+        EmbeddedConsumer::new(Arc::clone(&self.handle), group, topics)
+    }
+
+    /// The input of `job`: these partitions of `topic`. Pipes of one job with other partitions run beside it.
+    ///
+    /// A living pipe of the same job that shares a partition is fenced.
+    pub fn pipe(&self, job: &str, topic: Topic, partitions: Range<u32>) -> EmbeddedPipe {
+        EmbeddedPipe::new(Arc::clone(&self.handle), job, topic, partitions)
+    }
+
+    /// What the log holds and who reads it.
+    pub fn stats(&self) -> Stats {
+        Stats::of(&self.handle.shared)
+    }
+
+    /// Forgets a consumer group or a job that will not come back, with its snapshots, so that nothing is kept for it.
+    ///
+    /// # Errors
+    /// It is reading now, or the log can't be written.
+    pub async fn forget(&self, reader: &str) -> Result<(), LogError> {
+        let reader = reader.to_owned();
+        Ok(ask(&self.handle.shared, |reply| Request::Forget { reader, reply }).await?)
+    }
+
+    /// Refuses further appends, makes durable what is queued, and lets readers end when they have read what is
+    /// there. Readers may still commit. The folder is free for another process when this has returned and no
+    /// reader lives any more.
+    pub async fn close(&self) {
+        let shared = &self.handle.shared;
+        shared.queue.close();
+        let is_done = |stage: &Stage| match stage {
+            Stage::Open => false,
+            // Without readers the writer ends at once; wait for it, so that the folder is free.
+            Stage::Drained => shared.queue.has_readers(),
+            Stage::Ended => true,
+        };
+        // It fails when the sender is gone, and we hold the sender.
+        let _ = shared.stage.subscribe().wait_for(is_done).await;
+    }
+}
+
+impl Producer for Log {
+    fn partitions(&self, topic: Topic) -> u32 {
+        self.handle.shared.layout.partitions(topic)
+    }
+
+    async fn append(&self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<Offset>, AppendError> {
+        let shared = &self.handle.shared;
+        let batches = numbered(shared, batches)?;
+        let (reply, answer) = oneshot::channel();
+        shared.queue.append(Request::Append { batches, reply }).await?;
+        match answer.await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(AppendError::Closed),
+        }
+    }
+}
+
+fn load(
+    path: &Path,
+    conn: &Connection,
+    options: Options,
+    clock: Clock,
+    metrics: Metrics,
+) -> rusqlite::Result<Shared> {
+    let layout = crate::layout::Layout::new(|topic| options[topic].partitions);
+    let partition = |at| Ok(Partition::new(at, schema::extent(conn, at)?));
+    let partitions = layout.all().map(partition).collect::<rusqlite::Result<_>>()?;
+    let roster = Roster::default();
+    roster.set(schema::positions(conn, &layout)?);
+    Ok(Shared {
+        path: path.to_owned(),
+        queue: Queue::new(&options),
+        options,
+        layout,
+        partitions,
+        roster,
+        stage: watch::Sender::new(Stage::Open),
+        metrics,
+        clock,
+    })
+}

@@ -1,0 +1,225 @@
+//! The two kinds of readers: [`EmbeddedConsumer`] and [`EmbeddedPipe`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use records::{Batch, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Topic, TopicPartition};
+use tokio::sync::oneshot;
+
+use crate::cursor::Cursor;
+use crate::error::Fault;
+use crate::request::{Batches, Marks, Reply, Request, Standing};
+use crate::shared::{Handle, Shared};
+
+/// Reads topics at least once. A second one of the same group takes over from the first.
+pub struct EmbeddedConsumer {
+    reader: Reader,
+}
+
+/// Reads partitions of a topic exactly once. A second one of the same job takes over the partitions they share.
+pub struct EmbeddedPipe {
+    reader: Reader,
+    topic: Topic,
+    /// The number of the first assigned partition.
+    first: u32,
+    assigned: VecDeque<Delivery>,
+}
+
+/// What both have in common.
+struct Reader {
+    cursor: Cursor,
+    is_registered: bool,
+}
+
+impl EmbeddedConsumer {
+    pub(crate) fn new(handle: Arc<Handle>, group: &str, topics: &[Topic]) -> EmbeddedConsumer {
+        let layout = &handle.shared.layout;
+        let is_first = |(n, topic): &(usize, &Topic)| !topics[..*n].contains(topic);
+        let topics = topics.iter().enumerate().filter(is_first).map(|(_, topic)| *topic);
+        let partitions =
+            topics.flat_map(|topic| layout.of(topic)).filter_map(|at| layout.index(at)).collect();
+        EmbeddedConsumer { reader: Reader::new(handle, group, partitions) }
+    }
+}
+
+impl Consumer for EmbeddedConsumer {
+    async fn poll(&mut self) -> Result<Option<Fetched>, LogError> {
+        if !self.reader.is_registered {
+            let Some(standings) = self.reader.register(false).await? else { return Ok(None) };
+            let positions: Vec<_> = standings.iter().map(|standing| standing.position.next).collect();
+            self.reader.start(&positions)?;
+        }
+        self.reader.cursor.poll().await
+    }
+
+    async fn commit(&mut self, offsets: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+        let mut marks = Marks { is_final: true, ..Marks::default() };
+        for (at, offset) in offsets {
+            marks.offsets.push((self.reader.own(*at, *offset)?, *offset));
+        }
+        self.reader.commit(marks).await
+    }
+}
+
+impl EmbeddedPipe {
+    /// Partitions that do not exist are left out.
+    pub(crate) fn new(
+        handle: Arc<Handle>,
+        job: &str,
+        topic: Topic,
+        partitions: std::ops::Range<u32>,
+    ) -> EmbeddedPipe {
+        let first = partitions.start;
+        let layout = &handle.shared.layout;
+        let numbers =
+            partitions.filter_map(|partition| layout.index(TopicPartition { topic, partition })).collect();
+        EmbeddedPipe { reader: Reader::new(handle, job, numbers), topic, first, assigned: VecDeque::new() }
+    }
+
+    /// Learns where the job stands, and begins there.
+    async fn assign(&mut self) -> Result<bool, LogError> {
+        let Some(standings) = self.reader.register(true).await? else { return Ok(false) };
+        let oldest = self.reader.oldest();
+        let from =
+            |(standing, oldest): (&Standing, Offset)| standing.snapshot.as_ref().map_or(oldest, |s| s.offset);
+        let positions: Vec<_> = standings.iter().zip(oldest).map(from).collect();
+        self.reader.start(&positions)?;
+        let assigned = (self.first..).zip(standings).map(|(partition, standing)| Delivery::Assigned {
+            partition,
+            snapshot: standing.snapshot,
+            committed: standing.position.next,
+        });
+        self.assigned = assigned.collect();
+        Ok(true)
+    }
+
+    fn input(&self, partition: u32, offset: Offset) -> Result<usize, Fault> {
+        self.reader.own(TopicPartition { topic: self.topic, partition }, offset)
+    }
+
+    fn marks(&self, commit: Commit) -> Result<Marks, Fault> {
+        let mut marks =
+            Marks { outputs: numbered(self.reader.shared(), commit.outputs)?, ..Marks::default() };
+        for (partition, offset) in commit.offsets {
+            marks.offsets.push((self.input(partition, offset)?, offset));
+        }
+        for (partition, snapshot) in commit.snapshots {
+            check_size(snapshot.bytes.len())?;
+            marks.snapshots.push((self.input(partition, snapshot.offset)?, snapshot));
+        }
+        Ok(marks)
+    }
+}
+
+impl Pipe for EmbeddedPipe {
+    async fn poll(&mut self) -> Result<Option<Delivery>, LogError> {
+        if !self.reader.is_registered && !self.assign().await? {
+            return Ok(None);
+        }
+        if self.reader.cursor.seat.is_fenced() {
+            return Err(LogError::Fenced);
+        }
+        if let Some(delivery) = self.assigned.pop_front() {
+            return Ok(Some(delivery));
+        }
+        Ok(self.reader.cursor.poll().await?.map(Delivery::Records))
+    }
+
+    async fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
+        // Until it has succeeded the job's state is in doubt: the next poll would assign anew.
+        let was_registered = std::mem::take(&mut self.reader.is_registered);
+        let marks = self.marks(commit)?;
+        self.reader.commit(marks).await?;
+        self.reader.is_registered = was_registered;
+        Ok(())
+    }
+}
+
+impl Reader {
+    fn new(handle: Arc<Handle>, name: &str, partitions: Vec<usize>) -> Reader {
+        Reader { cursor: Cursor::new(handle, name, partitions), is_registered: false }
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.cursor.handle.shared
+    }
+
+    /// Where this reader stands; `None` when the log is closed.
+    async fn register(&mut self, with_snapshots: bool) -> Result<Option<Vec<Standing>>, LogError> {
+        let seat = Arc::clone(&self.cursor.seat);
+        match ask(self.shared(), |reply| Request::Register { seat, with_snapshots, reply }).await {
+            Ok(standings) => Ok(Some(standings)),
+            Err(Fault::Closed) => Ok(None),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// Begins to read. A position behind the end means that the file is older than what was read from it.
+    fn start(&mut self, positions: &[Offset]) -> Result<(), Fault> {
+        for (index, position) in self.cursor.seat.partitions.iter().zip(positions) {
+            let partition = &self.shared().partitions[*index];
+            if *position > partition.extent().next {
+                let detail = format!("{} has read up to here, and it is not there", self.cursor.seat.name);
+                return Err(Fault::Damaged { at: partition.at, offset: *position, detail });
+            }
+        }
+        self.cursor.go_to(positions);
+        self.is_registered = true;
+        Ok(())
+    }
+
+    fn oldest(&self) -> Vec<Offset> {
+        let shared = self.shared();
+        let partitions = self.cursor.seat.partitions.iter();
+        partitions.map(|index| shared.partitions[*index].extent().first).collect()
+    }
+
+    /// The number of a partition that this reader reads and that reaches up to `offset`.
+    fn own(&self, at: TopicPartition, offset: Offset) -> Result<usize, Fault> {
+        let shared = self.shared();
+        let number = shared.layout.index(at).filter(|index| self.cursor.seat.partitions.contains(index));
+        let Some(index) = number else {
+            return Err(Fault::Unavailable(format!("{} does not read {at}", self.cursor.seat.name)));
+        };
+        let next = shared.partitions[index].extent().next;
+        if offset > next {
+            return Err(Fault::Unavailable(format!("{at} ends at {next}, so {offset} can't be committed")));
+        }
+        Ok(index)
+    }
+
+    async fn commit(&mut self, marks: Marks) -> Result<(), LogError> {
+        let seat = Arc::clone(&self.cursor.seat);
+        Ok(ask(self.shared(), |reply| Request::Commit { seat, marks, reply }).await?)
+    }
+}
+
+/// Has the writer do something for a reader.
+pub(crate) async fn ask<T>(shared: &Shared, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Fault> {
+    let (reply, answer) = oneshot::channel();
+    shared.queue.ask(request(reply))?;
+    answer.await.unwrap_or(Err(Fault::Closed))
+}
+
+/// A record or a snapshot can't be larger than this.
+const LARGEST_BYTES: usize = 256 << 20;
+
+/// Batches with the numbers of their partitions, when these exist and can be stored.
+pub(crate) fn numbered(shared: &Shared, batches: Vec<(TopicPartition, Batch)>) -> Result<Batches, Fault> {
+    let number = |(at, batch): (TopicPartition, Batch)| {
+        check_size(batch.as_bytes().len())?;
+        let index = shared.layout.index(at).ok_or_else(|| {
+            let count = shared.layout.partitions(at.topic);
+            Fault::Unavailable(format!("there is no {at}: {} has {count} partitions", at.topic))
+        })?;
+        Ok((index, batch))
+    };
+    batches.into_iter().map(number).collect()
+}
+
+fn check_size(bytes: usize) -> Result<(), Fault> {
+    if bytes > LARGEST_BYTES {
+        return Err(Fault::Unavailable(format!("{bytes} bytes at once are more than the log takes")));
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What is asked of the writer, and how it answers.
+
+use std::sync::Arc;
+
+use records::{Batch, Offset, Snapshot};
+use tokio::sync::oneshot;
+
+use crate::error::Fault;
+use crate::roster::Position;
+use crate::seat::Seat;
+
+/// Where an answer goes. Nobody may be listening any more; that takes nothing back.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Fault>>;
+
+/// Batches with the numbers of their partitions.
+pub(crate) type Batches = Vec<(usize, Batch)>;
+
+/// Something to be done in a transaction.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Append, and tell the offset of each batch.
+    Append { batches: Batches, reply: Reply<Vec<Offset>> },
+    /// Append outputs and move a reader on.
+    Commit { seat: Arc<Seat>, marks: Marks, reply: Reply<()> },
+    /// Tell a reader where it stands; from now on its unread records are kept.
+    Register { seat: Arc<Seat>, with_snapshots: bool, reply: Reply<Vec<Standing>> },
+    /// Remove all that is known of a reader that is gone for good.
+    Forget { reader: String, reply: Reply<()> },
+}
+
+/// What a reader commits.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    pub outputs: Batches,
+    pub offsets: Vec<(usize, Offset)>,
+    pub snapshots: Vec<(usize, Snapshot)>,
+    /// Whether the reader never asks again for what lies below its offsets: a consumer, not a job.
+    pub is_final: bool,
+}
+
+/// Where a reader stands in one of its partitions.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub position: Position,
+    pub snapshot: Option<Snapshot>,
+}
+
+/// A request that was carried out, before anybody is told.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Appended(Vec<Offset>),
+    Done,
+    Standings(Vec<Standing>),
+}
+
+impl Request {
+    /// What is appended, by whoever asks.
+    pub fn batches(&self) -> &[(usize, Batch)] {
+        match self {
+            Request::Append { batches, .. } => batches,
+            Request::Commit { marks, .. } => &marks.outputs,
+            Request::Register { .. } | Request::Forget { .. } => &[],
+        }
+    }
+
+    /// What is to be remembered of a job's state.
+    pub fn snapshots(&self) -> &[(usize, Snapshot)] {
+        match self {
+            Request::Commit { marks, .. } => &marks.snapshots,
+            _ => &[],
+        }
+    }
+
+    pub fn answer(self, answer: Result<Answer, Fault>) {
+        match (self, answer) {
+            (Request::Append { reply, .. }, Ok(Answer::Appended(offsets))) => send(reply, Ok(offsets)),
+            (Request::Append { reply, .. }, Err(fault)) => send(reply, Err(fault)),
+            (Request::Register { reply, .. }, Ok(Answer::Standings(standings))) => send(reply, Ok(standings)),
+            (Request::Register { reply, .. }, Err(fault)) => send(reply, Err(fault)),
+            (Request::Commit { reply, .. } | Request::Forget { reply, .. }, answer) => {
+                send(reply, answer.map(|_| ()));
+            }
+            // The transaction answers each kind in kind; a mix-up shows as a closed reply.
+            (Request::Append { .. } | Request::Register { .. }, Ok(_)) => {}
+        }
+    }
+}
+
+fn send<T>(reply: Reply<T>, answer: Result<T, Fault>) {
+    // A caller that went away wants no answer.
+    let _ = reply.send(answer);
+}
