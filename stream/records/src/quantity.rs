@@ -86,8 +86,8 @@ impl fmt::Debug for Quantity {
 }
 
 fn info(code: u16) -> Option<&'static QuantityInfo> {
-    let index = REGISTRY.binary_search_by_key(&code, |info| info.code).ok()?;
-    REGISTRY.get(index)
+    let index = INDEX.get(usize::from(code))?;
+    REGISTRY.get(usize::from(*index)).filter(|info| info.code == code)
 }
 
 const fn q(
@@ -111,7 +111,7 @@ const DERIVED: &[Family] = &[];
 
 /// Sorted by code. Ranges are what instruments of the kind can output, wide on purpose: beyond them a value is
 /// wrong, not rare. They are configuration, not a standard.
-const REGISTRY: &[QuantityInfo] = &[
+static REGISTRY: &[QuantityInfo] = &[
     q(1, "pm2_5", "ug/m3", (0.0, 2000.0), 1, AIR),
     q(2, "pm10", "ug/m3", (0.0, 5000.0), 1, AIR),
     q(3, "so2", "ug/m3", (0.0, 5000.0), 1, AIR),
@@ -154,6 +154,17 @@ const REGISTRY: &[QuantityInfo] = &[
     q(124, "tags_missing", "{tag}", (0.0, 1e9), 0, DERIVED),
 ];
 
+/// Where in the registry a code stands, as codes are looked up for every reading; 0 for those that don't.
+static INDEX: [u8; 256] = {
+    let mut index = [0; 256];
+    let mut at = 0;
+    while at < REGISTRY.len() {
+        index[REGISTRY[at].code as usize] = at as u8;
+        at += 1;
+    }
+    index
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,8 +175,10 @@ mod tests {
         for info in REGISTRY {
             let quantity = Quantity::from_name(info.name);
             assert_eq!(quantity.code(), Some(info.code), "{}", info.name);
+            assert_eq!(quantity.info(), Some(info));
             assert!(info.min < info.max);
         }
+        assert_eq!((0..=u16::MAX).filter_map(Quantity::from_code).count(), REGISTRY.len());
     }
 
     #[test]

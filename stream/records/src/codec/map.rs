@@ -1,6 +1,6 @@
 //! Maps with small integer keys, which ascend: so each field is read with one line, in the order it is written.
 
-use super::value::Value;
+use super::value::{Value, read_unsigned};
 use super::{DecodeError, malformed};
 use minicbor::Decoder;
 
@@ -61,6 +61,7 @@ impl<'a, 'b> MapReader<'a, 'b> {
     }
 
     /// Whether the field is there; then its value comes next from [`MapReader::value`].
+    #[inline]
     pub(super) fn has(&mut self, key: u8) -> Result<bool, DecodeError> {
         let key = u64::from(key);
         while let Some(next) = self.peek()? {
@@ -102,11 +103,12 @@ impl<'a, 'b> MapReader<'a, 'b> {
         Ok(())
     }
 
+    #[inline]
     fn peek(&mut self) -> Result<Option<u64>, DecodeError> {
         if self.ahead.is_some() || self.left == 0 {
             return Ok(self.ahead);
         }
-        let key = self.decoder.u64()?;
+        let key = read_unsigned(self.decoder)?;
         if key < self.least {
             return Err(malformed("keys must ascend"));
         }

@@ -48,13 +48,31 @@ macro_rules! coded {
 
 coded!(Family Reason VehicleClass Verb);
 
+/// What has not been read.
+#[inline]
+pub(super) fn rest<'b>(decoder: &Decoder<'b>) -> &'b [u8] {
+    decoder.input().get(decoder.position()..).unwrap_or_default()
+}
+
+/// An unsigned integer, by the short way when it is one byte: so are nearly all keys, codes and flags.
+#[inline]
+pub(super) fn read_unsigned(decoder: &mut Decoder<'_>) -> Result<u64, DecodeError> {
+    match rest(decoder) {
+        [small @ 0..24, ..] => {
+            decoder.set_position(decoder.position() + 1);
+            Ok(u64::from(*small))
+        }
+        _ => Ok(decoder.u64()?),
+    }
+}
+
 pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
     let _ = Encoder::new(out).str(text);
 }
 
 /// The length of an array that is about to be read. No more than there are bytes left, so it may be reserved.
 pub(super) fn read_array(decoder: &mut Decoder<'_>) -> Result<usize, DecodeError> {
-    let left = decoder.input().len().saturating_sub(decoder.position());
+    let left = rest(decoder).len();
     let claimed = decoder.array()?.ok_or_else(|| malformed("an array of indefinite length"))?;
     usize::try_from(claimed)
         .ok()
@@ -130,14 +148,14 @@ impl Value for Quantity {
     }
 
     /// A number that the registry does not have is an error: its name and unit are lost to this program.
+    #[inline]
     fn read(decoder: &mut Decoder<'_>) -> Result<Quantity, DecodeError> {
-        const TEXT: u8 = 3;
-        let major = decoder.input().get(decoder.position()).map(|byte| byte >> 5);
-        if major == Some(TEXT) {
+        if let [0x60..0x80, ..] = rest(decoder) {
             return Ok(Quantity::from_name(decoder.str()?));
         }
-        let code = decoder.u16()?;
-        Quantity::from_code(code).ok_or_else(|| malformed(format_args!("no quantity {code}")))
+        let code = read_unsigned(decoder)?;
+        let known = u16::try_from(code).ok().and_then(Quantity::from_code);
+        known.ok_or_else(|| malformed(format_args!("no quantity {code}")))
     }
 }
 
@@ -147,8 +165,9 @@ impl Value for Quality {
         (self.flag as u32 | u32::from(self.tests) << 4).write(out);
     }
 
+    #[inline]
     fn read(decoder: &mut Decoder<'_>) -> Result<Quality, DecodeError> {
-        let both = decoder.u32()?;
+        let both = read_unsigned(decoder)?;
         let flag = crate::Flag::from_code((both & 0xf) as u8).ok_or_else(|| malformed("no such flag"))?;
         let tests = u16::try_from(both >> 4).map_err(|_| malformed("no such test"))?;
         Ok(Quality { flag, tests })
