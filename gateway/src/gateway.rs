@@ -2,6 +2,7 @@
 
 use crate::announce::Announcer;
 use crate::identity::{Denial, Roster};
+use crate::normalize::start_of;
 use crate::outage::{Closed, Outage};
 use crate::session::{Refusal, serve};
 use crate::sessions::Sessions;
@@ -120,7 +121,7 @@ impl<P: Producer> Gate<P> {
     /// Tells the operator who could not connect.
     pub(crate) fn tell_denial(&self, user: &str, denial: Denial) {
         if self.may_warn() {
-            let user = &user[..user.floor_char_boundary(64)];
+            let user = start_of(user, 64);
             tracing::warn!(user, why = Refusal::Denied(denial).name(), "a device was not let in");
         }
     }

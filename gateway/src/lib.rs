@@ -14,7 +14,7 @@ mod session;
 mod packet;
 mod transport;
 
-mod normalize;
+pub mod normalize;
 
 mod announce;
 mod identity;

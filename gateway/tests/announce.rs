@@ -1,5 +1,7 @@
 //! The registry and a running gateway: entries on the log, and changes that take effect on live sessions.
 
+#![allow(clippy::unwrap_used, reason = "a test's own scaffolding")]
+
 mod support;
 
 use gateway::Registry;

@@ -1,5 +1,7 @@
 //! The registry file on its own, and in the hands of two.
 
+#![allow(clippy::unwrap_used, reason = "a test's own scaffolding")]
+
 mod support;
 
 use gateway::{Directory, NewDevice, Registry, RegistryError};

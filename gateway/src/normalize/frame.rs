@@ -10,7 +10,7 @@ use records::{
 };
 
 /// What came on `up/{device}/telemetry`.
-pub(crate) fn telemetry(arrival: Arrival<'_>, payload: &[u8]) -> Normalized {
+pub fn telemetry(arrival: Arrival<'_>, payload: &[u8]) -> Normalized {
     let frame = TelemetryFrame::from_bytes(payload).map_err(rejection)?;
     let device_time = frame.time.map(Timestamp);
     Ok(Observation {
@@ -27,7 +27,7 @@ pub(crate) fn telemetry(arrival: Arrival<'_>, payload: &[u8]) -> Normalized {
 }
 
 /// What came on `up/{device}/state`.
-pub(crate) fn state(arrival: Arrival<'_>, payload: &[u8]) -> Normalized {
+pub fn state(arrival: Arrival<'_>, payload: &[u8]) -> Normalized {
     let frame = StateFrame::from_bytes(payload).map_err(rejection)?;
     let status = Status {
         firmware: frame.firmware.map(Name::from),

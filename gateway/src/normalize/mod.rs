@@ -6,25 +6,28 @@ mod frame;
 
 use records::{Name, Observation, Quarantined, Reason, Timestamp};
 
-pub(crate) use frame::{state, telemetry};
+pub use frame::{state, telemetry};
 
 /// Who speaks, and when it reached us.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrival<'a> {
+pub struct Arrival<'a> {
+    /// The device, as it has proved itself.
     pub device: &'a Name,
+    /// By the gateway's clock.
     pub ingest_time: Timestamp,
 }
 
 /// Why a payload is not an observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rejection {
+pub struct Rejection {
+    /// In a word; a metrics label.
     pub reason: Reason,
     /// For a person: what is wrong, and where.
     pub detail: String,
 }
 
 /// What a dialect makes of a payload.
-pub(crate) type Normalized = Result<Observation, Rejection>;
+pub type Normalized = Result<Observation, Rejection>;
 
 /// Most of a payload, of a topic name and of a detail that quarantine keeps, in bytes.
 const KEPT_PAYLOAD: usize = 4096;
@@ -48,6 +51,8 @@ impl Rejection {
     }
 }
 
-fn start_of(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
+/// As many whole characters as fit in `max` bytes.
+pub(crate) fn start_of(text: &str, max: usize) -> &str {
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }

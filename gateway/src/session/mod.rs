@@ -128,7 +128,7 @@ impl<P: Producer> Session<P> {
     /// Reads once and takes what is there. `false` when nothing was there.
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
         scratch::with_read_buffer(|buffer| match self.transport.poll_read(cx, buffer) {
-            Poll::Pending => return false,
+            Poll::Pending => false,
             Poll::Ready(Ok(read @ 1..)) => {
                 self.place.control.hear(self.gate.sessions.now());
                 self.take(&buffer[..read]);

@@ -11,6 +11,7 @@ const KEPT_BYTES: usize = 256 << 10;
 
 thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    #[expect(clippy::vec_box, reason = "a session holds a pointer, and the same box comes and goes")]
     static WORKS: RefCell<Vec<Box<Work>>> = const { RefCell::new(Vec::new()) };
 }
 

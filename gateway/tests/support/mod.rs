@@ -1,6 +1,7 @@
 //! A gateway on a loopback port, a log that does what a test says, and MQTT by the byte.
 
 #![allow(dead_code, reason = "each test binary uses its part of it")]
+#![allow(clippy::unwrap_used, reason = "a test's own scaffolding")]
 
 use gateway::{Limits, Metrics, NewDevice, Registry};
 use records::{
