@@ -3,8 +3,10 @@
 use crate::chance::{Chance, HOUR, SECOND};
 use crate::config::{CityConfig, Fleet, Incident};
 use crate::device::{DeviceSpec, Family};
-use crate::model::{Air, Blind, Detector, Line, Machine, Moment, Reader, Water, Weather, Worn};
-use crate::model::{Jam, JamKind, Plume, Storm, Values};
+use crate::model::{Air, Detector, Line, Machine, Moment, Reader, Values, Water, Weather};
+use crate::schedule::Schedule;
+use crate::strike::hit;
+use crate::voice::{Model, READER_SLOTS, Voice};
 use crate::{place, script};
 use firmware_protocol::{FrameContent, FrameQuantity, FrameReading, Position, TelemetryFrame, is_device_id};
 
@@ -12,33 +14,13 @@ use firmware_protocol::{FrameContent, FrameQuantity, FrameReading, Position, Tel
 #[derive(Clone, Debug)]
 pub struct City {
     chance: Chance,
-    origin: i64,
+    pub(crate) origin: i64,
+    now: i64,
     epoch: u32,
     utc_offset: i64,
     incidents: Vec<Incident>,
     devices: Vec<DeviceSpec>,
-    voices: Vec<Voice>,
-}
-
-/// How a device speaks.
-#[derive(Clone, Debug)]
-struct Voice {
-    model: Model,
-    /// Milliseconds between messages (a reader sends three in that time).
-    every: i64,
-    /// How long after the city's origin its message 0 is due.
-    phase: i64,
-    is_json: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Model {
-    Air(Air),
-    Water(Water),
-    Weather(Weather),
-    Detector(Detector),
-    Reader(Reader),
-    Machine(Machine),
+    pub(crate) voices: Vec<Voice>,
 }
 
 /// A message: what a device publishes on its telemetry topic.
@@ -81,6 +63,7 @@ impl City {
         let mut city = City {
             chance,
             origin,
+            now,
             epoch: config.epoch,
             utc_offset: (config.utc_offset_hours * HOUR as f64) as i64,
             incidents: Vec::new(),
@@ -97,6 +80,11 @@ impl City {
                 .map_err(|problem| CityError::new(format!("incident[{index}]"), problem))?;
         }
         Ok(city)
+    }
+
+    /// The instant around which its incidents are placed, milliseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.now
     }
 
     /// The devices, in a fixed order; their place in it is their number.
@@ -145,7 +133,7 @@ impl City {
             Model::Weather(weather) => readings(weather.values(&at, voice.every)),
             Model::Detector(detector) => readings(detector.values(&at, voice.every)),
             Model::Machine(machine) => readings(machine.values(&at)),
-            Model::Reader(reader) if sequence % READER_SLOTS == 0 => readings(reader.values(&at)),
+            Model::Reader(reader) if sequence.is_multiple_of(READER_SLOTS) => readings(reader.values(&at)),
             Model::Reader(reader) => FrameContent::TagReads(reader.tag_reads(time - voice.every / 2, time)),
         }
     }
@@ -196,7 +184,7 @@ impl City {
         }
         let every = i64::from(fleet.every_s) * SECOND;
         let phase = self.chance.named("phase").named(&spec.id).pick(0, every as usize) as i64;
-        let is_json = config.json_every > 0 && self.devices.len() % config.json_every == 0;
+        let is_json = config.json_every > 0 && self.devices.len().is_multiple_of(config.json_every);
         self.devices.push(spec);
         self.voices.push(Voice { model, every, phase, is_json });
         Ok(())
@@ -212,119 +200,9 @@ impl City {
     }
 }
 
-impl Voice {
-    /// When a message is due, milliseconds after the city's origin.
-    fn due(&self, sequence: u64) -> i64 {
-        let sequence = sequence as i64;
-        let within = match self.model {
-            Model::Reader(_) => {
-                let slots = READER_SLOTS as i64;
-                return self.phase
-                    + sequence / slots * self.every
-                    + [0, 1, 3][(sequence % slots) as usize] * self.every / 4;
-            }
-            _ => sequence * self.every,
-        };
-        self.phase + within
-    }
-
-    /// The first message due at or after that many milliseconds past the origin.
-    fn first_at(&self, after: i64) -> u64 {
-        let cycles = (after - self.phase).div_euclid(self.every).max(0) as u64;
-        let start = if matches!(self.model, Model::Reader(_)) { cycles * READER_SLOTS } else { cycles };
-        (start..).find(|sequence| self.due(*sequence) >= after).unwrap_or(start)
-    }
-}
-
-/// Messages of a reader in its cycle: itself, and the tags of each half of the cycle.
-const READER_SLOTS: u64 = 3;
-
-/// The messages of a device in a stretch of time, made as they are asked for.
-#[derive(Clone, Debug)]
-pub struct Schedule<'a> {
-    city: &'a City,
-    device: usize,
-    next: u64,
-    to: i64,
-}
-
-impl Schedule<'_> {
-    /// How many are left, without making them.
-    pub fn remaining(&self) -> u64 {
-        let Some(voice) = self.city.voices.get(self.device) else { return 0 };
-        voice.first_at(self.to - self.city.origin).saturating_sub(self.next)
-    }
-}
-
-impl Iterator for Schedule<'_> {
-    type Item = Message;
-
-    fn next(&mut self) -> Option<Message> {
-        let voice = self.city.voices.get(self.device)?;
-        if self.city.origin + voice.due(self.next) >= self.to {
-            return None;
-        }
-        let message = self.city.message(self.device, self.next)?;
-        self.next += 1;
-        Some(message)
-    }
-}
-
 fn readings(values: Values) -> FrameContent {
     let reading = |(code, value)| FrameReading { quantity: FrameQuantity::Code(code), value };
     FrameContent::Readings(values.into_iter().map(reading).collect())
-}
-
-/// Lets an incident act on a device; whether it did.
-fn hit(incident: &Incident, spec: &DeviceSpec, model: &mut Model, now: i64, chance: Chance) -> bool {
-    let at = |seconds: i64| now + seconds * SECOND;
-    match (incident, model) {
-        (Incident::Pollution { district, from_s, to_s, peak }, Model::Air(air)) => {
-            let is_hit = spec.area == place::district(district);
-            let peak = peak * chance.named(&spec.id).between(1, 0.85, 1.15);
-            air.plumes.extend(is_hit.then_some(Plume { from: at(*from_s), to: at(*to_s), peak }));
-            is_hit
-        }
-        (Incident::Rainstorm { district, from_s, to_s, total, heaviest }, Model::Weather(weather)) => {
-            let is_hit = spec.area == place::district(district);
-            let total = if spec.rank == 0 { *heaviest } else { *total };
-            weather.storms.extend(is_hit.then_some(Storm { from: at(*from_s), to: at(*to_s), total }));
-            is_hit
-        }
-        (Incident::StoppedLane { road, rank, queue, from_s, to_s }, Model::Detector(detector)) => {
-            let jam = (spec.area == place::road(road))
-                .then(|| jam(*rank, *queue, spec.rank, at(*from_s), at(*to_s)));
-            detector.jams.extend(jam.flatten());
-            jam.flatten().is_some()
-        }
-        (Incident::BlindReader { device, from_s, to_s }, Model::Reader(reader)) if *device == spec.id => {
-            reader.blind.push(Blind { from: at(*from_s), to: at(*to_s) });
-            true
-        }
-        (Incident::Wear { device, from_s, to_s, peak, repaired_s }, Model::Machine(machine))
-            if *device == spec.id =>
-        {
-            let repaired = repaired_s.map_or(i64::MAX, at);
-            machine.worn.push(Worn { from: at(*from_s), to: at(*to_s), peak: *peak, repaired });
-            true
-        }
-        _ => false,
-    }
-}
-
-/// What a closure just behind detector `closed` does to detector `rank`: the queue grows upstream by a detector
-/// each 45 s and dissolves from its head by one each 30 s; two detectors downstream run nearly empty.
-fn jam(closed: u32, queue: u32, rank: u32, from: i64, to: i64) -> Option<Jam> {
-    let upstream = closed.checked_sub(rank).filter(|steps| *steps < queue).map(i64::from);
-    let downstream = rank.checked_sub(closed).is_some_and(|steps| steps == 1 || steps == 2);
-    let queued = |steps| (from + steps * 45 * SECOND, to + steps * 30 * SECOND);
-    match upstream.map(queued) {
-        Some((from, to)) => Some(Jam { from, to, kind: JamKind::Queue }),
-        None if downstream => {
-            Some(Jam { from: from + 30 * SECOND, to: to + 30 * SECOND, kind: JamKind::Starved })
-        }
-        None => None,
-    }
 }
 
 /// Bounds without which a city can't run.
@@ -345,7 +223,7 @@ fn check(config: &CityConfig) -> Result<(), CityError> {
             return Err(CityError::new(format!("{name}.count"), "must be at most 100000"));
         }
     }
-    if !(config.utc_offset_hours.abs() <= 24.0) {
+    if !(-24.0..=24.0).contains(&config.utc_offset_hours) {
         return Err(CityError::new("utc_offset_hours", "must be -24 to 24"));
     }
     if !(1.0..=100_000.0).contains(&config.detector_spacing_m) {

@@ -9,11 +9,19 @@ pub mod config;
 
 pub mod device;
 
+mod schedule;
+
+mod voice;
+
+pub mod run;
+
 mod guangzhou;
 
 mod place;
 
 mod script;
+
+mod strike;
 
 mod model;
 
@@ -21,7 +29,8 @@ mod epc;
 
 mod chance;
 
-pub use city::{City, CityError, Message, Schedule};
+pub use city::{City, CityError, Message};
 pub use config::CityConfig;
 pub use device::{DeviceSpec, Family};
 pub use epc::sgtin96;
+pub use schedule::Schedule;

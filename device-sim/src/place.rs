@@ -118,7 +118,8 @@ const KINDS: [(&str, &str); 4] =
 
 /// How many of `count` the area of that index gets.
 fn share(count: usize, areas: usize, index: usize) -> u32 {
-    if areas == 0 { 0 } else { (count / areas + usize::from(index < count % areas)) as u32 }
+    let (each, left) = (count.checked_div(areas).unwrap_or(0), count.checked_rem(areas).unwrap_or(0));
+    (each + usize::from(index < left)) as u32
 }
 
 /// A place so many metres east and north of the plant's corner.
