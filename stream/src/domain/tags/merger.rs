@@ -75,6 +75,11 @@ impl Merger {
         ended
     }
 
+    /// When, in event time, [`Merger::advance`] has something to end; `None` while no tag is in sight.
+    pub fn next_end(&self, rule: &TagRule) -> Option<Timestamp> {
+        self.open.values().map(|presence| presence.last_seen).min().map(|oldest| oldest + rule.timeout)
+    }
+
     fn take(&mut self, place: &Place<'_>, epc: &str, read: Presence, rule: &TagRule) -> Option<Sighting> {
         let Some(open) = self.open.get_mut(epc) else {
             if self.reached.is_some_and(|reached| read.last_seen + rule.timeout <= reached) {
@@ -209,6 +214,21 @@ mod tests {
     #[test]
     fn state_is_bounded() {
         assert_eq!(run(2, "1:A 2:B 3:A 4:C 5:D"), "B 2-2×1, A 1-3×2");
+    }
+
+    #[test]
+    fn says_when_something_ends() {
+        let (device, area) = (Name::new("r1"), Name::new("line"));
+        let place = Place { device: &device, area: &area, as_of: Timestamp(0) };
+        let (mut merger, rule) = (Merger::default(), rule(9));
+        assert_eq!(merger.next_end(&rule), None);
+        for (at, tag) in [(7, "A"), (3, "B"), (4, "B")] {
+            merger.observe(&place, &message(at, vec![read(tag)]), &rule);
+        }
+        assert_eq!(merger.next_end(&rule), Some(Timestamp(9)));
+        assert_eq!(merger.advance(&place, Timestamp(8), &rule), []);
+        assert_eq!(merger.advance(&place, Timestamp(9), &rule).len(), 1);
+        assert_eq!(merger.next_end(&rule), Some(Timestamp(12)));
     }
 
     #[test]
