@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::error::Fault;
 use crate::partition::Ahead;
 use crate::row::{self, Row};
-use crate::seat::Seat;
+use crate::seat::{ReaderName, Seat};
 use crate::shared::{Handle, Shared};
 use crate::{range, schema};
 
@@ -44,7 +44,7 @@ struct Reading {
 
 impl Cursor {
     /// Takes its place among the readers.
-    pub fn new(handle: Arc<Handle>, name: &str, partitions: Vec<usize>) -> Cursor {
+    pub fn new(handle: Arc<Handle>, name: ReaderName, partitions: Vec<usize>) -> Cursor {
         let spot = |index: &usize| Spot { index: *index, position: 0, ahead: VecDeque::new() };
         let spots = partitions.iter().map(spot).collect();
         let seat = Arc::new(Seat::new(name, partitions));

@@ -34,4 +34,5 @@ pub use log::{Clock, Log};
 pub use metrics::Metrics;
 pub use options::{Options, OverBudget, Retention, TopicOptions};
 pub use reader::{EmbeddedConsumer, EmbeddedPipe};
+pub use seat::ReaderName;
 pub use stats::{PartitionStats, ReaderStats, Stats};

@@ -14,6 +14,7 @@ use crate::queue::Queue;
 use crate::reader::{ask, numbered};
 use crate::request::Request;
 use crate::roster::Roster;
+use crate::seat::ReaderName;
 use crate::shared::{Handle, Shared, Stage};
 use crate::{EmbeddedConsumer, EmbeddedPipe, Metrics, OpenError, Options, Stats, schema, writer};
 
@@ -71,25 +72,28 @@ impl Log {
     ///
     /// # Errors
     /// It is reading now, or the log can't be written.
-    pub async fn forget(&self, reader: &str) -> Result<(), LogError> {
-        let reader = reader.to_owned();
+    pub async fn forget(&self, reader: ReaderName) -> Result<(), LogError> {
         Ok(ask(&self.handle.shared, |reply| Request::Forget { reader, reply }).await?)
     }
 
-    /// Refuses further appends, makes durable what is queued, and lets readers end when they have read what is
-    /// there. Readers may still commit. The folder is free for another process when this has returned and no
-    /// reader lives any more.
-    pub async fn close(&self) {
-        let shared = &self.handle.shared;
+    /// From this call on, awaited or not, appends are refused, and readers end when they have read what is there;
+    /// they may still commit.
+    ///
+    /// The future completes when everything that was queued is durable. The folder is free for another process
+    /// when it has completed and no reader lives any more.
+    pub fn close(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shared = Arc::clone(&self.handle.shared);
         shared.queue.close();
-        let is_done = |stage: &Stage| match stage {
-            Stage::Open => false,
-            // Without readers the writer ends at once; wait for it, so that the folder is free.
-            Stage::Drained => shared.queue.has_readers(),
-            Stage::Ended => true,
-        };
-        // It fails when the sender is gone, and we hold the sender.
-        let _ = shared.stage.subscribe().wait_for(is_done).await;
+        async move {
+            let is_done = |stage: &Stage| match stage {
+                Stage::Open => false,
+                // Without readers the writer ends at once; wait for it, so that the folder is free.
+                Stage::Drained => shared.queue.has_readers(),
+                Stage::Ended => true,
+            };
+            // It fails when the sender is gone, and we hold the sender.
+            let _ = shared.stage.subscribe().wait_for(is_done).await;
+        }
     }
 }
 

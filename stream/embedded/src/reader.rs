@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::cursor::Cursor;
 use crate::error::Fault;
 use crate::request::{Batches, Marks, Reply, Request, Standing};
+use crate::seat::ReaderName;
 use crate::shared::{Handle, Shared};
 
 /// Reads topics at least once. A second one of the same group takes over from the first.
@@ -28,6 +29,8 @@ pub struct EmbeddedPipe {
 /// What both have in common.
 struct Reader {
     cursor: Cursor,
+    /// The writer was asked where we stand. A dropped poll leaves the question open for the next one.
+    asked: Option<oneshot::Receiver<Result<Vec<Standing>, Fault>>>,
     is_registered: bool,
 }
 
@@ -38,7 +41,7 @@ impl EmbeddedConsumer {
         let topics = topics.iter().enumerate().filter(is_first).map(|(_, topic)| *topic);
         let partitions =
             topics.flat_map(|topic| layout.of(topic)).filter_map(|at| layout.index(at)).collect();
-        EmbeddedConsumer { reader: Reader::new(handle, group, partitions) }
+        EmbeddedConsumer { reader: Reader::new(handle, ReaderName::Group(group.to_owned()), partitions) }
     }
 }
 
@@ -73,7 +76,12 @@ impl EmbeddedPipe {
         let layout = &handle.shared.layout;
         let numbers =
             partitions.filter_map(|partition| layout.index(TopicPartition { topic, partition })).collect();
-        EmbeddedPipe { reader: Reader::new(handle, job, numbers), topic, first, assigned: VecDeque::new() }
+        EmbeddedPipe {
+            reader: Reader::new(handle, ReaderName::Job(job.to_owned()), numbers),
+            topic,
+            first,
+            assigned: VecDeque::new(),
+        }
     }
 
     /// Learns where the job stands, and begins there.
@@ -136,8 +144,8 @@ impl Pipe for EmbeddedPipe {
 }
 
 impl Reader {
-    fn new(handle: Arc<Handle>, name: &str, partitions: Vec<usize>) -> Reader {
-        Reader { cursor: Cursor::new(handle, name, partitions), is_registered: false }
+    fn new(handle: Arc<Handle>, name: ReaderName, partitions: Vec<usize>) -> Reader {
+        Reader { cursor: Cursor::new(handle, name, partitions), asked: None, is_registered: false }
     }
 
     fn shared(&self) -> &Shared {
@@ -146,11 +154,22 @@ impl Reader {
 
     /// Where this reader stands; `None` when the log is closed.
     async fn register(&mut self, with_snapshots: bool) -> Result<Option<Vec<Standing>>, LogError> {
-        let seat = Arc::clone(&self.cursor.seat);
-        match ask(self.shared(), |reply| Request::Register { seat, with_snapshots, reply }).await {
-            Ok(standings) => Ok(Some(standings)),
-            Err(Fault::Closed) => Ok(None),
-            Err(fault) => Err(fault.into()),
+        let asked = match &mut self.asked {
+            Some(asked) => asked,
+            None => {
+                let (reply, asked) = oneshot::channel();
+                let seat = Arc::clone(&self.cursor.seat);
+                match self.shared().queue.ask(Request::Register { seat, with_snapshots, reply }) {
+                    Ok(()) => self.asked.insert(asked),
+                    Err(_) => return Ok(None),
+                }
+            }
+        };
+        let answer = asked.await;
+        self.asked = None;
+        match answer {
+            Ok(answer) => Ok(Some(answer?)),
+            Err(_) => Ok(None),
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Fault;
 use crate::roster::Position;
-use crate::seat::Seat;
+use crate::seat::{ReaderName, Seat};
 
 /// Where an answer goes. Nobody may be listening any more; that takes nothing back.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Fault>>;
@@ -25,7 +25,7 @@ pub(crate) enum Request {
     /// Tell a reader where it stands; from now on its unread records are kept.
     Register { seat: Arc<Seat>, with_snapshots: bool, reply: Reply<Vec<Standing>> },
     /// Remove all that is known of a reader that is gone for good.
-    Forget { reader: String, reply: Reply<()> },
+    Forget { reader: ReaderName, reply: Reply<()> },
 }
 
 /// What a reader commits.

@@ -8,6 +8,7 @@ use records::{Offset, Topic, TopicPartition};
 use crate::layout::table;
 use crate::options::{OverBudget, Retention};
 use crate::schema::{PAGE_BYTES, from_sql, to_sql};
+use crate::seat::ReaderName;
 use crate::shared::Shared;
 use crate::transaction::Session;
 
@@ -31,7 +32,7 @@ pub(crate) struct Retainer {
     relief: u64,
     /// When the oldest row of each partition was appended, where that is known.
     oldest_ms: Vec<Option<i64>>,
-    losses: BTreeMap<(TopicPartition, String), u64>,
+    losses: BTreeMap<(TopicPartition, ReaderName), u64>,
     losses_told: Instant,
     stuck_told: Option<Instant>,
 }
@@ -208,7 +209,7 @@ impl Retainer {
         }
         self.losses_told = Instant::now();
         for ((partition, reader), records) in std::mem::take(&mut self.losses) {
-            tracing::error!(%partition, reader, records, "the log's budget is used up: removed before they were read");
+            tracing::error!(%partition, %reader, records, "the log's budget is used up: removed before they were read");
         }
     }
 
@@ -224,7 +225,7 @@ impl Retainer {
         });
         if let Some((records, index, reader)) = lags.max() {
             let partition = shared.partitions[index].at;
-            tracing::warn!(%partition, reader, records, "the log is full of records that are still to be read");
+            tracing::warn!(%partition, %reader, records, "the log is full of records that are still to be read");
         } else {
             tracing::warn!("the log is full, and nothing in it may be removed");
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use records::Offset;
 
-use crate::seat::Seat;
+use crate::seat::{ReaderName, Seat};
 
 /// How far a reader has come in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) struct Position {
 }
 
 /// Partition number and reader.
-pub(crate) type Place = (usize, String);
+pub(crate) type Place = (usize, ReaderName);
 
 /// The readers of a log.
 #[derive(Debug, Default)]
@@ -56,29 +56,35 @@ impl Roster {
     }
 
     /// Whether a living reader of this name has a seat.
-    pub fn is_seated(&self, name: &str) -> bool {
+    pub fn is_seated(&self, name: &ReaderName) -> bool {
         self.entries().iter().any(|((_, reader), entry)| reader == name && entry.seat.strong_count() > 0)
     }
 
-    pub fn forget(&self, name: &str) {
+    pub fn forget(&self, name: &ReaderName) {
         self.entries().retain(|(_, reader), _| reader != name);
     }
 
     /// The known readers of a partition.
-    pub fn of(&self, index: usize) -> Vec<(String, Position)> {
+    pub fn of(&self, index: usize) -> Vec<(ReaderName, Position)> {
         let entries = self.entries();
-        let of_partition = entries.range((index, String::new())..(index + 1, String::new()));
+        let of_partition = entries.range(range_of(index));
         of_partition.filter_map(|((_, name), entry)| Some((name.clone(), entry.position?))).collect()
     }
 
     /// The oldest record of a partition that a known reader may ask for; [`Offset::MAX`] without readers.
     pub fn keep(&self, index: usize) -> Offset {
         let entries = self.entries();
-        let of_partition = entries.range((index, String::new())..(index + 1, String::new()));
+        let of_partition = entries.range(range_of(index));
         of_partition.filter_map(|(_, entry)| Some(entry.position?.keep)).min().unwrap_or(Offset::MAX)
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<Place, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// From before the first reader of a partition to before that of the next one.
+fn range_of(index: usize) -> std::ops::Range<Place> {
+    let before = |index| (index, ReaderName::Group(String::new()));
+    before(index)..before(index + 1)
 }

@@ -11,6 +11,7 @@ use crate::layout::{Layout, table};
 use crate::options::{Options, OverBudget};
 use crate::partition::Extent;
 use crate::roster::{Place, Position};
+use crate::seat::ReaderName;
 
 /// `SLUC`, where the `file` tool and we look for it.
 const APPLICATION_ID: i64 = 0x534C_5543;
@@ -28,8 +29,8 @@ const WRITER: &str = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 250
 
 const TABLES: &str = "
     CREATE TABLE topics(topic TEXT PRIMARY KEY, partitions INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE offsets(reader TEXT, topic TEXT, partition INTEGER, next INTEGER NOT NULL, keep INTEGER NOT NULL,
-        PRIMARY KEY(reader, topic, partition)) WITHOUT ROWID;
+    CREATE TABLE offsets(kind TEXT, reader TEXT, topic TEXT, partition INTEGER, next INTEGER NOT NULL,
+        keep INTEGER NOT NULL, PRIMARY KEY(kind, reader, topic, partition)) WITHOUT ROWID;
     CREATE TABLE snapshots(job TEXT, topic TEXT, partition INTEGER, offset INTEGER NOT NULL,
         crc32 INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(job, topic, partition));";
 
@@ -157,15 +158,17 @@ pub(crate) fn extent(conn: &Connection, at: TopicPartition) -> rusqlite::Result<
 
 /// How far each known reader is. Places of partitions that do not exist are left out.
 pub(crate) fn positions(conn: &Connection, layout: &Layout) -> rusqlite::Result<Vec<(Place, Position)>> {
-    let mut statement = conn.prepare("SELECT reader, topic, partition, next, keep FROM offsets")?;
+    let mut statement = conn.prepare("SELECT kind, reader, topic, partition, next, keep FROM offsets")?;
     let mut rows = statement.query([])?;
     let mut positions = Vec::new();
     while let Some(row) = rows.next()? {
-        let name: String = row.get(1)?;
-        let Some(topic) = Topic::ALL.into_iter().find(|topic| topic.name() == name) else { continue };
-        let Some(index) = layout.index(TopicPartition { topic, partition: row.get(2)? }) else { continue };
-        let position = Position { next: from_sql(row.get(3)?), keep: from_sql(row.get(4)?) };
-        positions.push(((index, row.get(0)?), position));
+        let topic: String = row.get(2)?;
+        let Some(topic) = Topic::ALL.into_iter().find(|known| known.name() == topic) else { continue };
+        let Some(index) = layout.index(TopicPartition { topic, partition: row.get(3)? }) else { continue };
+        let kind: String = row.get(0)?;
+        let Some(reader) = ReaderName::from_table(&kind, row.get(1)?) else { continue };
+        let position = Position { next: from_sql(row.get(4)?), keep: from_sql(row.get(5)?) };
+        positions.push(((index, reader), position));
     }
     Ok(positions)
 }

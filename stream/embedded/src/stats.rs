@@ -2,6 +2,7 @@
 
 use records::{Offset, TopicPartition};
 
+use crate::seat::ReaderName;
 use crate::shared::Shared;
 
 /// A log at one moment.
@@ -32,7 +33,7 @@ pub struct PartitionStats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReaderStats {
     /// The consumer group or the job.
-    pub name: String,
+    pub name: ReaderName,
     /// The first record whose effects it has not committed.
     pub next: Offset,
     /// How many records it has yet to commit.

@@ -11,7 +11,7 @@ use crate::request::{Answer, Marks, Request, Standing};
 use crate::roster::{Place, Position};
 use crate::row::{Merger, Row};
 use crate::schema::{from_sql, to_sql};
-use crate::seat::Seat;
+use crate::seat::{ReaderName, Seat};
 use crate::shared::Shared;
 
 /// An answer, or why this request alone is refused while the others go on.
@@ -34,7 +34,7 @@ pub(crate) struct Session<'c> {
 struct Draft<'r> {
     mergers: BTreeMap<usize, Merger<'r>>,
     positions: BTreeMap<Place, Position>,
-    forgotten: Vec<&'r str>,
+    forgotten: Vec<&'r ReaderName>,
 }
 
 impl<'c> Session<'c> {
@@ -46,7 +46,7 @@ impl<'c> Session<'c> {
             begin: conn.prepare("BEGIN IMMEDIATE")?,
             commit: conn.prepare("COMMIT")?,
             inserts: shared.layout.all().map(insert).collect::<Result<_, _>>()?,
-            upsert_offset: conn.prepare("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4, ?5)")?,
+            upsert_offset: conn.prepare("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?,
             upsert_snapshot: conn
                 .prepare("INSERT OR REPLACE INTO snapshots VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?,
             select_snapshot: conn.prepare(
@@ -127,7 +127,7 @@ impl<'c> Session<'c> {
             self.position(*index, &seat.name, draft).keep = snapshot.offset;
             let at = self.at(*index);
             let crc32 = Row::crc32(snapshot.offset, &snapshot.bytes);
-            let key = (&seat.name, at.topic.name(), at.partition);
+            let key = (seat.name.name(), at.topic.name(), at.partition);
             let value = (to_sql(snapshot.offset), crc32, &snapshot.bytes);
             self.upsert_snapshot.execute((key.0, key.1, key.2, value.0, value.1, value.2))?;
         }
@@ -144,7 +144,7 @@ impl<'c> Session<'c> {
         for index in &seat.partitions {
             let position = *self.position(*index, &seat.name, draft);
             let snapshot = match with_snapshots {
-                true => self.snapshot(*index, &seat.name)?,
+                true => self.snapshot(*index, seat.name.name())?,
                 false => Ok(None),
             };
             match snapshot {
@@ -171,20 +171,23 @@ impl<'c> Session<'c> {
         Ok(Ok(Some(Snapshot { offset, bytes })))
     }
 
-    fn forget<'r>(&self, reader: &'r str, draft: &mut Draft<'r>) -> rusqlite::Result<Answered> {
+    fn forget<'r>(&self, reader: &'r ReaderName, draft: &mut Draft<'r>) -> rusqlite::Result<Answered> {
         if self.shared.roster.is_seated(reader) {
             return Ok(Err(Fault::Unavailable(format!("{reader} is reading"))));
         }
-        self.conn.execute("DELETE FROM offsets WHERE reader = ?1", [reader])?;
-        self.conn.execute("DELETE FROM snapshots WHERE job = ?1", [reader])?;
+        let key = (reader.kind(), reader.name());
+        self.conn.execute("DELETE FROM offsets WHERE kind = ?1 AND reader = ?2", key)?;
+        if let ReaderName::Job(job) = reader {
+            self.conn.execute("DELETE FROM snapshots WHERE job = ?1", [job])?;
+        }
         draft.positions.retain(|(_, name), _| name != reader);
         draft.forgotten.push(reader);
         Ok(Ok(Answer::Done))
     }
 
     /// Where a reader stands within this transaction. A new one begins at the oldest record, which is kept for it.
-    fn position<'d>(&self, index: usize, name: &str, draft: &'d mut Draft<'_>) -> &'d mut Position {
-        let place = (index, name.to_owned());
+    fn position<'d>(&self, index: usize, name: &ReaderName, draft: &'d mut Draft<'_>) -> &'d mut Position {
+        let place = (index, name.clone());
         let known = self.shared.roster.position(&place);
         draft.positions.entry(place).or_insert_with(|| {
             let first = self.shared.partitions[index].extent().first;
@@ -211,8 +214,9 @@ impl<'c> Session<'c> {
         for (place, position) in &draft.positions {
             if self.shared.roster.position(place) != Some(*position) {
                 let at = self.at(place.0);
-                let columns =
-                    (&place.1, at.topic.name(), at.partition, to_sql(position.next), to_sql(position.keep));
+                let reader = (place.1.kind(), place.1.name());
+                let offsets = (to_sql(position.next), to_sql(position.keep));
+                let columns = (reader.0, reader.1, at.topic.name(), at.partition, offsets.0, offsets.1);
                 self.upsert_offset.execute(columns)?;
             }
         }

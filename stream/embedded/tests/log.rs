@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use embedded::{Log, OpenError, Options};
+use embedded::{Log, OpenError, Options, ReaderName};
 use records::{AppendError, Batch, Consumer, LogError, Producer, Topic};
 
 #[tokio::test]
@@ -289,15 +289,15 @@ async fn stats_tell_extent_and_lag() {
         assert_eq!(stats.partitions.len(), 15);
         let telemetry = &stats.partitions[0];
         assert_eq!((telemetry.first, telemetry.next, telemetry.bytes), (0, 3, 36));
-        let readers: Vec<_> = telemetry.readers.iter().map(|r| (r.name.as_str(), r.next, r.lag)).collect();
-        assert_eq!(readers, [("sink", 1, 2)]);
+        let readers: Vec<_> = telemetry.readers.iter().map(|r| (r.name.to_string(), r.next, r.lag)).collect();
+        assert_eq!(readers, [("group sink".to_owned(), 1, 2)]);
     };
     check(&log);
-    assert!(matches!(log.forget("sink").await, Err(LogError::Unavailable(_))));
+    assert!(matches!(log.forget(ReaderName::Group("sink".into())).await, Err(LogError::Unavailable(_))));
     drop(consumer);
     log.close().await;
     let log = open(dir.path());
     check(&log);
-    log.forget("sink").await.unwrap();
+    log.forget(ReaderName::Group("sink".into())).await.unwrap();
     assert_eq!(log.stats().partitions[0].readers, []);
 }
