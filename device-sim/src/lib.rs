@@ -15,6 +15,8 @@ mod voice;
 
 pub mod run;
 
+pub mod load;
+
 mod guangzhou;
 
 mod place;
