@@ -17,9 +17,10 @@ const alerts = new Alerts({
   feed: $("feed"), filter: $("filter"), counts: $("counts"), said: $("said"), quantities, select: selectSubject,
   labelOf: ({ name }) => devices.get(name)?.label || name,
 });
-const map = new Map2D({ canvas: $("canvas"), tip: $("tip"), empty: $("map-empty"), legend: $("legend"), scale: $("scale"),
+const map = new Map2D({ canvas: $("canvas"), tip: $("tip"), empty: $("map-empty"), legend: $("legend"), scale: $("scale"), unplaced: $("unplaced"),
   select: (name) => selectSubject({ kind: "device", name }) });
-const panel = new Panel({ host: $("panel"), alertsOf: (name) => alerts.of(name), isEmpty: () => isLoaded && devices.size === 0 });
+const panel = new Panel({ host: $("panel"), alertsOf: (name) => alerts.of(name), isEmpty: () => isLoaded && devices.size === 0,
+  deviceOf: (id) => devices.get(id), select: selectSubject });
 
 const feed = new api.Feed({
   connected: () => {
@@ -36,7 +37,8 @@ const feed = new api.Feed({
     for (const device of changed) devices.set(device.id, device);
     map.update(changed);
     for (const device of changed) panel.update(device);
-    if (!isLoaded || changed.some(({ id }) => !map.marks.has(id))) map.show(devices, isLoaded);
+    if (changed.some(({ id, position }) => position && !map.marks.has(id))) map.show(devices, isLoaded);
+    if (!panel.subject) panel.showNothing();
   },
   reset: () => loadAlerts(),
 });

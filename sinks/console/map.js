@@ -9,6 +9,7 @@ const MARGIN_PX = 40;
 // Room for the legend.
 const FOOT_PX = 56;
 const MOST_ZOOM = 400;
+const MOST_UNPLACED = 8;
 
 // Shapes about the origin, of like area.
 const SHAPES = {
@@ -40,8 +41,8 @@ export function symbol(family, state, severity) {
 }
 
 export class Map2D {
-  constructor({ canvas, tip, empty, legend, scale, select }) {
-    Object.assign(this, { canvas, tip, empty, legend, scaleBar: scale, select });
+  constructor({ canvas, tip, empty, legend, scale, unplaced, select }) {
+    Object.assign(this, { canvas, tip, empty, legend, scaleBar: scale, unplaced, select });
     this.devices = new Map();
     this.marks = new Map();
     this.roads = new Map();
@@ -76,6 +77,7 @@ export class Map2D {
     let hasMoved = false;
     for (const device of changed) hasMoved = this.paint(device) || hasMoved;
     if (hasMoved) this.layOut();
+    else if (changed.some(({ position }) => !position)) this.listUnplaced();
   }
 
   // Draws the device's mark; says whether it has to be placed.
@@ -162,6 +164,7 @@ export class Map2D {
     }
     this.drawRoads(placed);
     this.showEmpty(placed.length);
+    this.listUnplaced();
     if (!this.hasMoved) this.fit();
     else this.place();
     this.choose(this.chosen);
@@ -258,9 +261,22 @@ export class Map2D {
     this.scaleBar.hidden = placed === 0;
     if (!placed) {
       this.empty.replaceChildren(...(!this.isLoaded ? ["Loading…"]
-        : this.devices.size ? ["No device has a position. Find them with the search box, or register where they stand."]
+        : this.devices.size ? ["No device has a position: say where it stands when you register it."]
           : ["No device yet. Register one with ", element("code", {}, "sluice device add NAME --family air"), " and let it publish."]));
     }
+  }
+
+  // Devices that stand nowhere are in reach all the same.
+  listUnplaced() {
+    const lost = [...this.devices.values()].filter(({ position }) => !position);
+    this.unplaced.hidden = lost.length === 0;
+    const look = lost.map(({ id, label, state, severity }) => `${id} ${label} ${state} ${severity}`).join();
+    if (look === this.unplacedLook) return;
+    this.unplacedLook = look;
+    this.unplaced.replaceChildren(element("span", {}, "Without a position:"),
+      ...lost.slice(0, MOST_UNPLACED).map((device) => element("button", { type: "button", onclick: () => this.select(device.id) },
+        symbol(device.family, device.state, device.severity), device.label || device.id)),
+      ...(lost.length > MOST_UNPLACED ? [element("span", {}, `and ${lost.length - MOST_UNPLACED} more: search`)] : []));
   }
 
   listen() {

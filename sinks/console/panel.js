@@ -10,8 +10,8 @@ const FLAGS = { good: "good", not_evaluated: "not checked", suspect: "suspect", 
 const FIRST_CHOICE = ["iaqi_pm2_5", "pm2_5", "speed", "rainfall_3h", "rainfall", "vibration", "water_level", "tag_reads", "temperature"];
 
 export class Panel {
-  constructor({ host, alertsOf, isEmpty }) {
-    Object.assign(this, { host, alertsOf, isEmpty });
+  constructor({ host, alertsOf, isEmpty, deviceOf, select }) {
+    Object.assign(this, { host, alertsOf, isEmpty, deviceOf, select });
     this.range = 6 * 3_600_000;
     this.subject = null;
     this.showNothing();
@@ -19,9 +19,9 @@ export class Panel {
   }
 
   showNothing() {
-    this.host.replaceChildren(element("p", { class: "empty" }, this.isEmpty()
-      ? "Values and charts appear here once a device is registered and has published."
-      : "Choose a device: on the map, in an alert, or with the search box."));
+    const text = this.isEmpty() ? "Values and charts appear here once a device is registered and has published."
+      : "Choose a device: on the map, in an alert, or with the search box.";
+    if (this.host.textContent !== text) this.host.replaceChildren(element("p", { class: "empty" }, text));
   }
 
   // `subject`: { kind: "device" | "area", name }. `device`: what the list knows already.
@@ -51,6 +51,7 @@ export class Panel {
         this.showRefused(await api.quarantine(subject.name));
       } else {
         this.parts.about.textContent = `Area with ${described.devices.length} device${described.devices.length === 1 ? "" : "s"}`;
+        this.showMembers(described.devices);
       }
       this.showDevice();
       this.choose(quantity ?? this.quantity ?? this.firstChoice());
@@ -70,14 +71,15 @@ export class Panel {
     const ranges = element("div", { class: "choice", role: "group", "aria-label": "Time range" }, ...RANGES.map(([label, ms]) =>
       element("button", { type: "button", "data-ms": ms ?? "all", onclick: () => this.setRange(ms) }, label)));
     const refused = element("details", { class: "refused", hidden: true });
-    this.parts = { title, mark, about, values, plot, reading, name, ranges, refused };
+    const members = element("ul", { class: "members" });
+    this.parts = { members, title, mark, about, values, plot, reading, name, ranges, refused };
     this.chart?.clear();
     this.chart = new Chart(plot);
     this.chart.onread = (text) => { reading.textContent = text; };
     this.host.replaceChildren(
       element("div", { class: "top" }, mark, element("div", {}, title, about)),
       element("div", { class: "body" },
-        element("div", { class: "left" }, values, refused),
+        element("div", { class: "left" }, values, members, refused),
         element("div", { class: "right" }, element("div", { class: "bar" }, name, reading, ranges), plot)));
     this.markRange();
   }
@@ -133,7 +135,8 @@ export class Panel {
         this.rows.delete(quantity);
       }
     }
-    if (!latest.length && !values.rows.length) values.replaceChildren(element("caption", { class: "empty" }, "No values yet."));
+    const isBare = !latest.length && !values.rows.length && this.subject.kind === "device";
+    if (isBare) values.replaceChildren(element("caption", { class: "empty" }, "No values yet."));
     else values.querySelector("caption")?.remove();
   }
 
@@ -262,6 +265,13 @@ export class Panel {
     this.message?.remove();
     this.message = element("p", { class: "empty" }, ...text);
     this.parts.plot.append(this.message);
+  }
+
+  showMembers(ids) {
+    const members = ids.map((id) => this.deviceOf(id)).filter(Boolean);
+    this.parts.members.replaceChildren(...members.map((device) => element("li", {},
+      element("button", { type: "button", onclick: () => this.select({ kind: "device", name: device.id }) },
+        symbol(device.family, device.state, device.severity), device.label || device.id))));
   }
 
   showRefused({ quarantine }) {

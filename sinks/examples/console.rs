@@ -145,6 +145,10 @@ fn city() -> Vec<Device> {
             23.0975 + 0.0006 * f64::from(i / 4),
         );
     }
+    add("probe-1".into(), Family::Air, String::new(), "", 0, 0.0, 0.0);
+    if let Some(probe) = city.last_mut() {
+        probe.position = None;
+    }
     city
 }
 

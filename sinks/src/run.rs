@@ -35,8 +35,9 @@ pub async fn run<C: Consumer, S: Sink>(
     let backoff = Backoff::new(ambient.seed);
     let mut courier =
         Courier { consumer, sink, ambient, stop, backoff, flushed: BTreeMap::new(), waiting: 0 };
-    courier.deliver_all().await?;
-    courier.flush().await
+    let result = courier.run().await;
+    courier.sink.end().await;
+    result
 }
 
 struct Courier<C, S> {
@@ -62,6 +63,11 @@ enum Outcome {
 }
 
 impl<C: Consumer, S: Sink> Courier<C, S> {
+    async fn run(&mut self) -> Result<(), SinkError> {
+        self.deliver_all().await?;
+        self.flush().await
+    }
+
     async fn deliver_all(&mut self) -> Result<(), SinkError> {
         let stop = self.stop.clone();
         loop {

@@ -98,6 +98,15 @@ impl Sink for SeriesSink {
     fn flush_due(&self) -> Option<Instant> {
         self.due
     }
+
+    /// Upkeep holds the store, which only one process may have open.
+    async fn end(&mut self) {
+        if let Some(upkeep) = self.upkeep.take()
+            && let Err(error) = upkeep.await
+        {
+            tracing::warn!(%error, "upkeep of the store did not end well; it is done again after the next start");
+        }
+    }
 }
 
 /// The name of an area's series: the store has one space of names, and a device's never holds a slash.

@@ -14,7 +14,7 @@ pub trait Sink: Send {
 
     /// Takes all records of `fetched`, or none when it returns an error. What it took may still be in memory.
     ///
-    /// A record that can't be decoded is counted in [`Written`] and skipped: see [`decoded`].
+    /// A record that can't be decoded is counted in [`Written`] and skipped.
     fn write(&mut self, fetched: &Fetched) -> impl Future<Output = Result<Written, SinkError>> + Send;
 
     /// Makes durable what was written. After `Ok` the log may forget it.
@@ -22,6 +22,11 @@ pub trait Sink: Send {
 
     /// When a flush is due; a past instant means now, `None` that nothing was written since the last one.
     fn flush_due(&self) -> Option<Instant>;
+
+    /// Called once when the loop ends, well or not: waits for what runs beside it.
+    fn end(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// What [`Sink::write`] did.

@@ -2,11 +2,11 @@
 
 use super::instant::instant;
 use super::login::Operator;
-use super::reply::{Params, Refusal};
+use super::reply::{Params, Place, Refusal};
 use super::{Context, Shared};
 use crate::alerts::{AlertQuery, AlertView, Transition};
 use crate::blocking::blocking;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract::rejection::JsonRejection};
@@ -114,7 +114,7 @@ struct Numbered {
     alert: Alert,
 }
 
-pub async fn one(State(shared): Context, Path(id): Path<String>) -> Result<Response, Refusal> {
+pub async fn one(State(shared): Context, Place(id): Place<String>) -> Result<Response, Refusal> {
     let name = id.clone();
     let found = blocking(move || shared.console.alerts.history(&id)).await?;
     let (alert, transitions) = found.ok_or_else(|| Refusal::NotFound(format!("no alert {name}")))?;

@@ -1,12 +1,12 @@
 //! `/devices`, `/areas`, `/quantities` and `/quarantine`.
 
-use super::reply::{Params, Refusal};
+use super::reply::{Params, Place, Refusal};
 use super::{Context, Shared};
 use crate::blocking::blocking;
 use crate::devices::DeviceView;
 use crate::series::area_series;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use records::{Name, Quantity};
 use serde::{Deserialize, Serialize};
@@ -31,16 +31,16 @@ struct Described {
     series: Vec<Value>,
 }
 
-pub async fn one(State(shared): Context, Path(id): Path<Name>) -> Result<Response, Refusal> {
+pub async fn one(State(shared): Context, Place(id): Place<Name>) -> Result<Response, Refusal> {
     let now = (shared.console.clock)();
-    let device = view(&shared, &id).ok_or_else(|| no_device(&id))?;
+    let device = view(&shared, &id).ok_or_else(|| Refusal::NotFound(format!("no device {id}")))?;
     let store = shared.console.store.clone();
     let series = blocking(move || store.series(&id)).await.iter().map(described).collect();
     Ok(Json(Described { now: now.millis(), device, series }).into_response())
 }
 
 /// An area: the devices in it, and the series that roll up into it.
-pub async fn area(State(shared): Context, Path(id): Path<Name>) -> Result<Response, Refusal> {
+pub async fn area(State(shared): Context, Place(id): Place<Name>) -> Result<Response, Refusal> {
     let members = shared.console.devices.in_area(&id);
     let (store, subject) = (shared.console.store.clone(), area_series(&id));
     let series: Vec<Value> = blocking(move || store.series(&subject)).await.iter().map(described).collect();
@@ -54,10 +54,6 @@ pub async fn area(State(shared): Context, Path(id): Path<Name>) -> Result<Respon
 pub(super) fn view(shared: &Arc<Shared>, id: &str) -> Option<DeviceView> {
     let worst = shared.console.alerts.worst_by_device().get(id).copied();
     shared.console.devices.view(id, worst, (shared.console.clock)())
-}
-
-pub(super) fn no_device(id: &str) -> Refusal {
-    Refusal::NotFound(format!("no device {id}"))
 }
 
 fn described(info: &SeriesInfo) -> Value {

@@ -2,11 +2,12 @@
 
 use crate::alerts::BookError;
 use axum::Json;
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use records::AppendError;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use store::StoreError;
 
@@ -98,12 +99,24 @@ pub async fn no_such_method() -> Refusal {
 /// The query string; what can't be understood is refused as JSON, like everything else.
 pub struct Params<T>(pub T);
 
-impl<T: serde::de::DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Params<T>, Refusal> {
         Query::try_from_uri(&parts.uri)
             .map(|Query(asked)| Params(asked))
             .map_err(|error| Refusal::BadRequest(error.body_text()))
+    }
+}
+
+/// A piece of the path, in the same manner.
+pub struct Place<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Place<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Place<T>, Refusal> {
+        let place = Path::<T>::from_request_parts(parts, state).await;
+        place.map(|Path(place)| Place(place)).map_err(|error| Refusal::BadRequest(error.body_text()))
     }
 }

@@ -1,6 +1,6 @@
 //! `/series`: one curve, as columns.
 
-use super::devices::no_device;
+use super::devices::view;
 use super::instant::{instant, offset_minutes, span};
 use super::reply::{Params, Refusal};
 use super::{Context, Shared};
@@ -35,6 +35,9 @@ pub struct Asked {
 
 /// What was asked, understood.
 struct Question {
+    /// The device or area, as it was named.
+    name: Name,
+    /// Its series in the store.
     subject: Name,
     quantity: Name,
     from: Timestamp,
@@ -87,9 +90,9 @@ pub async fn series(State(shared): Context, Params(asked): Params<Asked>) -> Res
 
 impl Asked {
     fn understand(self, now: Timestamp) -> Result<Question, Refusal> {
-        let subject = match (self.device, self.area) {
-            (Some(device), None) => device,
-            (None, Some(area)) => area_series(&area),
+        let (name, subject) = match (self.device, self.area) {
+            (Some(device), None) => (device.clone(), device),
+            (None, Some(area)) => (area.clone(), area_series(&area)),
             _ => return Err(Refusal::BadRequest("name a device or an area".to_owned())),
         };
         let quantity = self.quantity.ok_or_else(|| Refusal::BadRequest("name a quantity".to_owned()))?;
@@ -104,7 +107,7 @@ impl Asked {
             return Err(Refusal::BadRequest(format!("max_points: 1 to {MOST_POINTS}")));
         }
         let shape = shape(self.bucket, self.tz_offset, self.window)?;
-        Ok(Question { subject, quantity, from, to, max_points, shape })
+        Ok(Question { name, subject, quantity, from, to, max_points, shape })
     }
 }
 
@@ -127,14 +130,14 @@ fn shape(
 }
 
 fn answer(shared: &Arc<Shared>, question: Question) -> Result<Answer, Refusal> {
-    let Question { subject, quantity, from, to, .. } = &question;
+    let Question { name, quantity, from, to, .. } = &question;
     let curve = question.ask(&shared.console.store)?;
-    if curve.t.is_empty() && !is_known(shared, subject) {
-        return Err(no_device(subject));
+    if curve.t.is_empty() && !question.is_about_known(shared) {
+        return Err(Refusal::NotFound(format!("nothing is known of {name}")));
     }
     let info = Quantity::from_name(quantity).info();
     Ok(Answer {
-        subject: subject.clone(),
+        subject: name.clone(),
         quantity: quantity.clone(),
         unit: info.map_or("", |info| info.unit),
         decimals: info.map(|info| info.decimals),
@@ -144,13 +147,20 @@ fn answer(shared: &Arc<Shared>, question: Question) -> Result<Answer, Refusal> {
     })
 }
 
-fn is_known(shared: &Arc<Shared>, subject: &str) -> bool {
-    super::devices::view(shared, subject).is_some() || !shared.console.store.series(subject).is_empty()
-}
-
 impl Question {
+    fn is_about_known(&self, shared: &Arc<Shared>) -> bool {
+        let Question { name, subject, .. } = self;
+        let is_area = name != subject;
+        let is_registered = if is_area {
+            !shared.console.devices.in_area(name).is_empty()
+        } else {
+            view(shared, name).is_some()
+        };
+        is_registered || !shared.console.store.series(subject).is_empty()
+    }
+
     fn ask(&self, store: &Store) -> Result<Curve, Refusal> {
-        let Question { subject, quantity, from, to, max_points, shape } = self;
+        let Question { subject, quantity, from, to, max_points, shape, .. } = self;
         match shape {
             Shape::Fitted => Ok(store.range(subject, quantity, *from, *to, *max_points)?.into()),
             Shape::Spans { width, offset } => {

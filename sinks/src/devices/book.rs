@@ -6,7 +6,7 @@ use super::view::DeviceView;
 use crate::alerts::BookError;
 use records::{Aggregate, Device, Name, Observation, Severity, Subject, Timestamp};
 use rusqlite::{Connection, params};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -30,7 +30,8 @@ struct Devices {
     by_id: FxHashMap<Name, Entry>,
     /// Goes up with every change of any device.
     version: u64,
-    unsaved: FxHashSet<Name>,
+    /// Each once: [`Entry::is_unsaved`] says who is in here.
+    unsaved: Vec<Name>,
 }
 
 #[derive(Clone, Default)]
@@ -38,6 +39,7 @@ struct Entry {
     device: Option<Device>,
     live: Live,
     version: u64,
+    is_unsaved: bool,
 }
 
 /// Looks at a device, given its worst alert, as it is at an instant.
@@ -132,7 +134,7 @@ impl DeviceBook {
         let unsaved = self.take_unsaved();
         let result = self.write_rows(&unsaved);
         if result.is_err() {
-            self.write(|devices| devices.unsaved.extend(unsaved.into_iter().map(|(id, _)| id)));
+            self.write(|devices| unsaved.iter().for_each(|(id, _)| devices.mark_unsaved(id)));
         }
         result
     }
@@ -160,10 +162,13 @@ impl DeviceBook {
 
     fn take_unsaved(&self) -> Vec<(Name, Entry)> {
         self.write(|devices| {
-            let ids = std::mem::take(&mut devices.unsaved);
-            ids.into_iter()
-                .filter_map(|id| devices.by_id.get(&id).cloned().map(|entry| (id, entry)))
-                .collect()
+            let Devices { by_id, unsaved, .. } = devices;
+            let take = |id: Name| {
+                let entry = by_id.get_mut(&id)?;
+                entry.is_unsaved = false;
+                Some((id, entry.clone()))
+            };
+            std::mem::take(unsaved).into_iter().filter_map(take).collect()
         })
     }
 
@@ -197,10 +202,23 @@ impl Devices {
     /// The entry of `id`, about to change.
     fn touch(&mut self, id: &Name) -> &mut Entry {
         self.version += 1;
-        self.unsaved.insert(id.clone());
-        let entry = self.by_id.entry(id.clone()).or_default();
+        if !self.by_id.contains_key(id) {
+            self.by_id.insert(id.clone(), Entry::default());
+        }
+        let entry = self.by_id.get_mut(id).expect("it was put there when it was missing");
         entry.version = self.version;
+        if !std::mem::replace(&mut entry.is_unsaved, true) {
+            self.unsaved.push(id.clone());
+        }
         entry
+    }
+
+    fn mark_unsaved(&mut self, id: &Name) {
+        if let Some(entry) = self.by_id.get_mut(id)
+            && !std::mem::replace(&mut entry.is_unsaved, true)
+        {
+            self.unsaved.push(id.clone());
+        }
     }
 
     fn register(&mut self, device: &Device) {
@@ -235,7 +253,7 @@ fn read_all(database: &Connection) -> Result<Devices, BookError> {
     for row in rows {
         let (id, entry, live) = row?;
         let device = entry.as_deref().map(serde_json::from_str).transpose()?;
-        let entry = Entry { device, live: serde_json::from_str(&live)?, version: 0 };
+        let entry = Entry { device, live: serde_json::from_str(&live)?, ..Entry::default() };
         devices.by_id.insert(id.into(), entry);
     }
     Ok(devices)

@@ -66,36 +66,29 @@ impl Live {
         }
         self.event_time = self.event_time.max(observation.event_time);
         self.ingest_time = self.ingest_time.max(observation.ingest_time);
-        let at = |quantity: &str, value, quality: Quality| Latest {
-            quantity: quantity.into(),
-            value,
-            flag: quality.flag,
-            tests: quality.tests,
-            event_time: observation.event_time,
-            ingest_time: observation.ingest_time,
-            window_ms: None,
-        };
+        let times = (observation.event_time, observation.ingest_time);
         match &observation.body {
             Body::Readings(readings) => {
                 for reading in readings {
-                    self.keep(at(reading.quantity.name(), reading.value, reading.quality));
+                    self.keep(reading.quantity.name(), reading.value, reading.quality, times, None);
                 }
             }
             Body::TagReads(reads) => {
-                self.keep(at(TAG_READS, total(reads.iter().map(|read| read.count)), Quality::GOOD))
+                let count = reads.iter().map(|read| f64::from(read.count)).sum();
+                self.keep(TAG_READS, count, Quality::GOOD, times, None);
             }
             Body::Passages(passages) => {
-                let speeds: Vec<f64> =
-                    passages.iter().filter_map(|passage| passage.speed.map(f64::from)).collect();
-                if !speeds.is_empty() {
-                    let mean = speeds.iter().sum::<f64>() / speeds.len() as f64;
-                    self.keep(at(SPEED, mean, Quality::default()));
+                let speeds = || passages.iter().filter_map(|passage| passage.speed.map(f64::from));
+                let count = speeds().count();
+                if count > 0 {
+                    let mean = speeds().sum::<f64>() / count as f64;
+                    self.keep(SPEED, mean, Quality::default(), times, None);
                 }
             }
             Body::Status(status) => {
                 self.note_status(status);
                 if let Some(volts) = status.battery_v {
-                    self.keep(at(BATTERY, f64::from(volts), Quality::default()));
+                    self.keep(BATTERY, f64::from(volts), Quality::default(), times, None);
                 }
             }
         }
@@ -109,15 +102,9 @@ impl Live {
 
     /// Takes in a window of a derived quantity.
     pub fn derive(&mut self, aggregate: &Aggregate) {
-        self.keep(Latest {
-            quantity: aggregate.quantity.name().into(),
-            value: aggregate.mean,
-            flag: Flag::Good,
-            tests: 0,
-            event_time: aggregate.window.end,
-            ingest_time: aggregate.as_of,
-            window_ms: Some(aggregate.window.end.millis().saturating_sub(aggregate.window.start.millis())),
-        });
+        let window_ms = aggregate.window.end.millis().saturating_sub(aggregate.window.start.millis());
+        let times = (aggregate.window.end, aggregate.as_of);
+        self.keep(aggregate.quantity.name(), aggregate.mean, Quality::GOOD, times, Some(window_ms));
     }
 
     /// Whether it ever said anything.
@@ -150,11 +137,28 @@ impl Live {
         }
     }
 
-    fn keep(&mut self, latest: Latest) {
-        match self.latest.binary_search_by(|known| known.quantity.cmp(&latest.quantity)) {
-            Ok(index) if self.latest[index].event_time <= latest.event_time => self.latest[index] = latest,
-            Ok(_) => {}
-            Err(index) if self.latest.len() < MOST_QUANTITIES => self.latest.insert(index, latest),
+    fn keep(
+        &mut self,
+        quantity: &str,
+        value: f64,
+        quality: Quality,
+        (event_time, ingest_time): (Timestamp, Timestamp),
+        window_ms: Option<i64>,
+    ) {
+        let Quality { flag, tests } = quality;
+        match self.latest.binary_search_by(|known| known.quantity.as_str().cmp(quantity)) {
+            Ok(index) => {
+                let known = &mut self.latest[index];
+                if known.event_time <= event_time {
+                    let quantity = std::mem::take(&mut known.quantity);
+                    *known = Latest { quantity, value, flag, tests, event_time, ingest_time, window_ms };
+                }
+            }
+            Err(index) if self.latest.len() < MOST_QUANTITIES => {
+                let quantity = quantity.into();
+                let latest = Latest { quantity, value, flag, tests, event_time, ingest_time, window_ms };
+                self.latest.insert(index, latest);
+            }
             Err(_) => {}
         }
     }
@@ -163,10 +167,6 @@ impl Live {
 const TAG_READS: &str = "tag_reads";
 const SPEED: &str = "speed";
 const BATTERY: &str = "battery";
-
-fn total(counts: impl Iterator<Item = u32>) -> f64 {
-    counts.map(f64::from).sum()
-}
 
 impl Latest {
     /// The quantity, as the registry knows it.
