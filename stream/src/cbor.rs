@@ -5,7 +5,7 @@
 
 use minicbor::decode::{Decoder, Error as DecodeError};
 use minicbor::encode::{Encoder, Error as EncodeError, Write};
-use records::{Name, Severity, Timestamp, Window};
+use records::{Device, Name, Quantity, Record, Severity, Timestamp, Window};
 
 /// A type of the log that may stand in state.
 pub trait Plain: Sized {
@@ -68,6 +68,49 @@ impl Plain for Severity {
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let code = usize::from(from.u8()?);
         SEVERITIES.get(code).copied().ok_or_else(|| DecodeError::message("unknown severity"))
+    }
+}
+
+impl Plain for i128 {
+    fn put<W: Write>(&self, to: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {
+        to.bytes(&self.to_be_bytes())?.ok()
+    }
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        let bytes = from.bytes()?.try_into().map_err(|_| DecodeError::message("16 bytes make a number"))?;
+        Ok(i128::from_be_bytes(bytes))
+    }
+}
+
+impl Plain for Quantity {
+    fn put<W: Write>(&self, to: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {
+        to.str(self.name())?.ok()
+    }
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        from.str().map(Quantity::from_name)
+    }
+}
+
+/// As the bytes that stand on the log.
+impl Plain for Record {
+    fn put<W: Write>(&self, to: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes);
+        to.bytes(&bytes)?.ok()
+    }
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Record::decode(from.bytes()?).map_err(DecodeError::message)
+    }
+}
+
+impl Plain for Device {
+    fn put<W: Write>(&self, to: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {
+        Record::Device(self.clone()).put(to)
+    }
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        match Record::take(from)? {
+            Record::Device(device) => Ok(device),
+            _ => Err(DecodeError::message("a device entry is expected here")),
+        }
     }
 }
 

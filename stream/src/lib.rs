@@ -1,7 +1,38 @@
 //! The stream stage: event-time windows, domain operators and alerts over the log.
 //!
-//! Inside is pure, synchronous Rust, so that the same input gives the same output.
+//! Inside is pure, synchronous Rust, so that the same input gives the same output: a [`Job`] is a function from
+//! records and state to records and state, and [`run`] is the only part that waits, reads and writes.
 
-pub mod cbor;
+mod run;
+
+mod job;
+mod options;
+mod outputs;
+mod progress;
+mod snapshot;
+mod ticker;
+
+pub mod area;
+pub mod device;
+
 pub mod domain;
 pub mod rule;
+
+pub mod cbor;
+mod counts;
+mod error;
+mod index;
+mod metrics;
+pub mod sum;
+
+pub use area::{AreaConfig, AreaJob};
+pub use counts::{Counts, Fact};
+pub use device::{DeviceConfig, DeviceJob, FamilyTimes, Times};
+pub use error::StreamError;
+pub use job::Job;
+pub use metrics::Metrics;
+pub use options::Options;
+pub use outputs::{Outputs, Partitions};
+pub use run::run;
+pub use snapshot::StateError;
+pub use ticker::{Clock, Ticker};

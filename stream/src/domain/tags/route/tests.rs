@@ -154,6 +154,11 @@ fn misses_add_up_and_arrivals_heal() {
     let miss = "0:1=A 150:2>150 160:1=B 170:2=B";
     check(miss, &["100@150 1 at 2 [A]"]);
     check(&format!("{miss} 180:1=C 190:2=C"), &["100@150 1 at 2 [A]", "190@190 0 at 2 []"]);
+    // Time on the line does not run back, though arrivals may be told after a later deadline.
+    check(
+        "0:1=A 1:1=B 2:1=C 141:2>140 143:2=B@50-50 144:2=C@60-60",
+        &["100@141 1 at 2 [A]", "100@144 0 at 2 []"],
+    );
     // Arrivals must follow each other.
     let miss = format!("{miss} 180:1=C 330:2>330 340:1=D 350:2=D");
     check(&miss, &["100@150 1 at 2 [A]", "280@330 2 at 2 [A, C]"]);
@@ -181,6 +186,9 @@ fn a_tag_may_stay_or_go_back() {
     check("0:1=A@0-30 60:1=A@35-60 300:2>300 310:", &["160@300 1 at 2 [A]"]);
     // Back to the first reader before it reached the third zone, then on.
     check("0:1=A 50:2=A 80:1=A 120:2=A 160:3=A 400:2>400 401:3>400 402:4>400 410:", &[]);
+    // Back for good: nothing is missing where it was expected before, only where it is expected now.
+    check("0:1=A 50:2=A 80:1=A 300:3>300 301:4>300 310:", &[]);
+    check("0:1=A 50:2=A 80:1=A 300:3>300 301:4>300 310:2>300 320:", &["180@310 1 at 2 [A]"]);
     // Another round later is another passage.
     check("0:1=A 50:2=A 60:3=A 500:1=A 700:2>700 710:", &["600@700 1 at 2 [A]"]);
 }
@@ -259,6 +267,7 @@ proptest! {
         }
         first.extend(feed(&mut seldom, "999999:"));
         second.extend(feed(&mut often, "999999:"));
+        prop_assert!(first.is_sorted_by_key(|missing| missing.at));
         prop_assert_eq!(first, second);
     }
 

@@ -1,0 +1,126 @@
+//! Facts that the logic returns and the loop counts.
+
+/// Something that happened to a record or a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// An observation was read.
+    Observation,
+    /// A registry entry was read.
+    Device,
+    /// A tick was read.
+    Tick,
+    /// An operator's action was read.
+    Action,
+    /// A closed window was read.
+    Aggregate,
+    /// A sighting was read.
+    Sighting,
+    /// A kind that has no business on this topic was read, and left aside.
+    Misplaced,
+    /// Bytes that are no record were read, and left aside.
+    Undecodable,
+    /// A record was run in silence, because its outputs were out already.
+    Replayed,
+    /// A message had been seen before, and was dropped.
+    Duplicate,
+    /// A message had no sequence number, so nobody knows whether it had been seen before.
+    Unsequenced,
+    /// A message was so far back in its device's numbering that nobody remembers; it passed.
+    Untracked,
+    /// Sequence numbers are missing.
+    GapOpened,
+    /// They came after all.
+    GapClosed,
+    /// The device's clock said a time before 2000.
+    ClockTooOld,
+    /// The device's clock said a time after the gateway's.
+    ClockInFuture,
+    /// A value was outside the plausible range.
+    OutOfRange,
+    /// A reading found no room in its window: too many quantities.
+    SeriesRefused,
+    /// A message was too late for any window; it passed, marked.
+    LateRouted,
+    /// A window was given out again because of a late message.
+    WindowRevised,
+    /// A series' window closed.
+    WindowClosed,
+    /// A sighting ended.
+    Sighted,
+    /// An ingest time was so far behind that its place in the order was lost.
+    SteppedBack,
+    /// A registry entry was older than the one known.
+    StaleDevice,
+    /// An action met no open alert, or one that it does not change.
+    ActionIgnored,
+    /// An alert opened, changed or cleared.
+    AlertTransition,
+    /// A row for the area job came after its place in the order had passed.
+    RowLate,
+}
+
+impl Fact {
+    /// Every fact, in order.
+    pub const ALL: [Fact; 27] = [
+        Fact::Observation,
+        Fact::Device,
+        Fact::Tick,
+        Fact::Action,
+        Fact::Aggregate,
+        Fact::Sighting,
+        Fact::Misplaced,
+        Fact::Undecodable,
+        Fact::Replayed,
+        Fact::Duplicate,
+        Fact::Unsequenced,
+        Fact::Untracked,
+        Fact::GapOpened,
+        Fact::GapClosed,
+        Fact::ClockTooOld,
+        Fact::ClockInFuture,
+        Fact::OutOfRange,
+        Fact::SeriesRefused,
+        Fact::LateRouted,
+        Fact::WindowRevised,
+        Fact::WindowClosed,
+        Fact::Sighted,
+        Fact::SteppedBack,
+        Fact::StaleDevice,
+        Fact::ActionIgnored,
+        Fact::AlertTransition,
+        Fact::RowLate,
+    ];
+}
+
+/// How often each fact occurred.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts([u64; Fact::ALL.len()]);
+
+impl Counts {
+    /// Notes `times` of a fact.
+    pub fn add(&mut self, fact: Fact, times: u64) {
+        self.0[fact as usize] += times;
+    }
+
+    /// How often it occurred.
+    pub fn of(&self, fact: Fact) -> u64 {
+        self.0[fact as usize]
+    }
+
+    /// What occurred at all.
+    pub fn iter(&self) -> impl Iterator<Item = (Fact, u64)> {
+        Fact::ALL.into_iter().map(|fact| (fact, self.of(fact))).filter(|(_, times)| *times > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_stand_in_their_places() {
+        for (index, fact) in Fact::ALL.into_iter().enumerate() {
+            assert_eq!(fact as usize, index, "{fact:?}");
+        }
+    }
+}

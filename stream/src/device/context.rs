@@ -1,0 +1,42 @@
+//! What the device job knows beside its state; the same for every partition.
+
+use super::config::{DeviceConfig, Times};
+use crate::outputs::Partitions;
+use crate::rule::Ruleset;
+use records::{Family, Quantity};
+
+/// Configuration and rules.
+pub struct Context {
+    /// How time is judged.
+    pub config: DeviceConfig,
+    /// The rules.
+    pub rules: Ruleset,
+    /// How many partitions the topics have.
+    pub partitions: Partitions,
+    /// What tag reads are counted as.
+    pub tag_reads: Quantity,
+    /// Threshold rules by family: places in the rules file.
+    by_family: [Vec<usize>; Family::ALL.len()],
+}
+
+impl Context {
+    /// Sorts the rules.
+    pub fn new(config: DeviceConfig, rules: Ruleset, partitions: Partitions) -> Context {
+        let mut by_family = [const { Vec::new() }; Family::ALL.len()];
+        for (index, rule) in rules.thresholds.iter().enumerate() {
+            by_family[rule.family as usize].push(index);
+        }
+        Context { config, rules, partitions, tag_reads: Quantity::from_name("tag_reads"), by_family }
+    }
+
+    /// The times of a family.
+    pub fn times(&self, family: Family) -> &Times {
+        self.config.times.of(family)
+    }
+
+    /// The threshold rules about a quantity of a family.
+    pub fn rules_of(&self, family: Family, quantity: &Quantity) -> impl Iterator<Item = usize> {
+        let rules = self.by_family[family as usize].iter().copied();
+        rules.filter(move |rule| self.rules.thresholds[*rule].quantity == *quantity)
+    }
+}

@@ -1,0 +1,78 @@
+//! The device job: `telemetry` in, keyed by device; `observations`, `aggregates` and `alerts` out.
+
+mod clock;
+mod config;
+mod context;
+mod deadlines;
+mod duplicates;
+mod partition;
+mod pipeline;
+mod quality;
+mod state;
+mod window;
+
+pub use config::{DeviceConfig, FamilyTimes, Times};
+
+use crate::job::Job;
+use crate::outputs::{Outputs, Partitions};
+use crate::rule::Ruleset;
+use crate::snapshot::{self, StateError};
+use context::Context;
+use partition::Partition;
+use records::Record;
+use std::collections::BTreeMap;
+
+const NAME: &str = "device";
+
+/// Duplicates, clock, quality, windows and rules of every device.
+pub struct DeviceJob {
+    context: Context,
+    fingerprint: u64,
+    partitions: BTreeMap<u32, Partition>,
+}
+
+impl DeviceJob {
+    /// A job without partitions.
+    pub fn new(config: DeviceConfig, rules: Ruleset, partitions: Partitions) -> DeviceJob {
+        let fingerprint = snapshot::fingerprint(&(&config, &rules, partitions.telemetry));
+        DeviceJob {
+            context: Context::new(config, rules, partitions),
+            fingerprint,
+            partitions: BTreeMap::new(),
+        }
+    }
+}
+
+impl Job for DeviceJob {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn partitions(&self) -> Partitions {
+        self.context.partitions
+    }
+
+    fn run(&mut self, partition: u32, _key: &[u8], record: Record, out: &mut Outputs) {
+        let state = self.partitions.entry(partition).or_default();
+        state.run(partition, record, &self.context, out);
+    }
+
+    fn snapshot(&self, partition: u32) -> Vec<u8> {
+        match self.partitions.get(&partition) {
+            Some(state) => snapshot::seal(NAME, self.fingerprint, state),
+            None => snapshot::seal(NAME, self.fingerprint, &Partition::default()),
+        }
+    }
+
+    fn restore(&mut self, partition: u32, bytes: Option<&[u8]>) -> Result<(), StateError> {
+        self.partitions.remove(&partition);
+        let Some(bytes) = bytes else { return Ok(()) };
+        let state: Partition = snapshot::open(bytes, NAME, self.fingerprint)?;
+        self.partitions.insert(partition, state.restored(&self.context));
+        Ok(())
+    }
+
+    fn revoke(&mut self, partition: u32) {
+        self.partitions.remove(&partition);
+    }
+}

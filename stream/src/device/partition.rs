@@ -1,0 +1,204 @@
+//! One partition of the device job's input: its devices, and how far ingest time has come.
+//!
+//! Which devices share a partition is an accident, so nothing of a device's output depends on the others: they only
+//! decide how early it is written, never what, nor its `as_of`. `stream/README.md` explains the rules.
+
+use super::clock::{self, Clock};
+use super::context::Context;
+use super::deadlines::Deadlines;
+use super::duplicates::{Arrival, Gap};
+use super::state::DeviceState;
+use crate::counts::Fact;
+use crate::index::Index;
+use crate::outputs::Outputs;
+use minicbor::{Decode, Encode};
+use records::{Action, Device, Name, Observation, Record, Tick, Timestamp};
+use std::time::Duration;
+
+/// Ticks for the area job are this far apart while records come.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+const INSTANT: Duration = Duration::from_millis(1);
+
+/// The state of one partition.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Partition {
+    /// In the order of their first appearance.
+    #[n(0)]
+    devices: Vec<DeviceState>,
+    /// The greatest ingest time of a record or tick.
+    #[cbor(n(1), with = "crate::cbor")]
+    clock: Timestamp,
+    /// What the area job was told last: everything up to here has been written.
+    #[cbor(n(2), with = "crate::cbor")]
+    told: Timestamp,
+    #[cbor(skip)]
+    index: Index,
+    #[cbor(skip)]
+    deadlines: Deadlines,
+}
+
+impl Default for Partition {
+    fn default() -> Self {
+        Partition {
+            devices: Vec::new(),
+            clock: Timestamp::MIN,
+            told: Timestamp::MIN,
+            index: Index::default(),
+            deadlines: Deadlines::default(),
+        }
+    }
+}
+
+impl Partition {
+    /// Builds again what a snapshot leaves out.
+    pub fn restored(mut self, context: &Context) -> Partition {
+        for index in 0..self.devices.len() {
+            self.index.add(self.devices[index].id().clone());
+            self.schedule(index, context);
+        }
+        self
+    }
+
+    /// Takes the next record. `number`: of this partition.
+    pub fn run(&mut self, number: u32, record: Record, context: &Context, out: &mut Outputs) {
+        let mut is_tick = false;
+        match record {
+            Record::Observation(message) => self.observation(message, context, out),
+            Record::Device(device) => self.device(device, context, out),
+            Record::Tick(tick) => {
+                out.count(Fact::Tick);
+                self.clock = self.clock.max(tick.at);
+                is_tick = true;
+            }
+            Record::Action(action) => self.action(&action, context, out),
+            Record::Aggregate(_) | Record::Sighting(_) | Record::Alert(_) | Record::Quarantined(_) => {
+                out.count(Fact::Misplaced);
+            }
+        }
+        self.expire_due(context, out);
+        self.tell(number, is_tick, context, out);
+    }
+
+    fn observation(&mut self, mut message: Observation, context: &Context, out: &mut Outputs) {
+        out.count(Fact::Observation);
+        self.clock = self.clock.max(message.ingest_time);
+        let index = self.index_of(&message.device);
+        let is_new = self.is_new(index, &message, out);
+        if !is_new {
+            return;
+        }
+        let as_of = self.as_of(index, message.ingest_time, out);
+        self.expire(index, as_of, context, out);
+        let clock: Clock;
+        (message.event_time, clock) = clock::event_time(&message, context.config.clock_allowance);
+        self.devices[index].observe(message, clock, as_of, context, out);
+        self.schedule(index, context);
+    }
+
+    fn is_new(&mut self, index: usize, message: &Observation, out: &mut Outputs) -> bool {
+        let Some(sequence) = message.sequence else {
+            out.count(Fact::Unsequenced);
+            return true;
+        };
+        match self.devices[index].seen.mark(message.epoch, sequence) {
+            Arrival::New(Gap::Same) => {}
+            Arrival::New(Gap::Opened) => out.count(Fact::GapOpened),
+            Arrival::New(Gap::Closed) => out.count(Fact::GapClosed),
+            Arrival::Untracked => out.count(Fact::Untracked),
+            Arrival::Duplicate => {
+                out.count(Fact::Duplicate);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn device(&mut self, entry: Device, context: &Context, out: &mut Outputs) {
+        out.count(Fact::Device);
+        let index = self.index_of(&entry.id);
+        let state = &mut self.devices[index];
+        if state.entry().is_some_and(|known| known.updated_at >= entry.updated_at) {
+            out.count(Fact::StaleDevice);
+            return;
+        }
+        if let Some(known) = state.entry().filter(|known| known.area != entry.area) {
+            // The area that it leaves must know as well.
+            out.device_to_area(&entry, &known.area);
+        }
+        out.device(&entry, &entry.area);
+        state.set_entry(entry);
+        self.schedule(index, context);
+    }
+
+    fn action(&mut self, action: &Action, context: &Context, out: &mut Outputs) {
+        out.count(Fact::Action);
+        let index = self.index.get(action.subject.name());
+        let alert = index.and_then(|index| self.devices[index].act(action, context));
+        match alert {
+            Some(alert) => out.alert(&alert),
+            None => out.count(Fact::ActionIgnored),
+        }
+    }
+
+    fn index_of(&mut self, device: &Name) -> usize {
+        self.index.get(device).unwrap_or_else(|| {
+            self.devices.push(DeviceState::new(device.clone()));
+            self.index.add(device.clone())
+        })
+    }
+
+    /// The `as_of` of what a message causes: its ingest time, but never before an earlier one of the device, and
+    /// never where the area job believes to know everything already.
+    fn as_of(&self, index: usize, ingest_time: Timestamp, out: &mut Outputs) -> Timestamp {
+        let mut as_of = ingest_time.max(self.devices[index].heard());
+        if as_of <= self.told {
+            out.count(Fact::SteppedBack);
+            as_of = self.told + INSTANT;
+        }
+        as_of
+    }
+
+    /// Lets the deadlines of a device up to `now` pass before something new is known of it.
+    fn expire(&mut self, index: usize, now: Timestamp, context: &Context, out: &mut Outputs) {
+        let device = &mut self.devices[index];
+        while let Some(deadline) = device.deadline(context).filter(|deadline| *deadline <= now) {
+            device.expire(deadline, context, out);
+        }
+    }
+
+    /// Lets the deadlines of all devices pass that no record to come can be before.
+    fn expire_due(&mut self, context: &Context, out: &mut Outputs) {
+        let now = self.clock - context.config.slack;
+        while let Some((at, index)) = self.deadlines.pop_due(now) {
+            let device = &mut self.devices[index];
+            if device.scheduled != Some(at) {
+                continue;
+            }
+            device.scheduled = None;
+            if device.deadline(context) == Some(at) {
+                device.expire(at, context, out);
+            }
+            self.schedule(index, context);
+        }
+    }
+
+    /// Sees to it that a device is looked at no later than its deadline. A deadline that has moved back is noticed
+    /// then, so that a device that speaks often costs nothing here.
+    fn schedule(&mut self, index: usize, context: &Context) {
+        let device = &mut self.devices[index];
+        let Some(deadline) = device.deadline(context) else { return };
+        if device.scheduled.is_none_or(|scheduled| deadline < scheduled) {
+            device.scheduled = Some(deadline);
+            self.deadlines.add(deadline, index);
+        }
+    }
+
+    /// Tells the area job how far this partition has come: all that is known as of then has been written.
+    fn tell(&mut self, source: u32, is_tick: bool, context: &Context, out: &mut Outputs) {
+        let at = self.clock - context.config.slack;
+        if at >= self.told + TELL_EVERY || (is_tick && at > self.told) {
+            self.told = at;
+            out.tick(&Tick { at, source, sources: context.partitions.telemetry });
+        }
+    }
+}

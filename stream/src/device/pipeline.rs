@@ -1,0 +1,195 @@
+//! What is made of a device's closed windows and tag reads, use case by use case.
+
+use super::context::Context;
+use crate::counts::Fact;
+use crate::domain::tags::{Merger, Place};
+use crate::domain::{air, plant, weather};
+use crate::outputs::Outputs;
+use crate::rule::{About, AlertLife, Seen, Word, rule_of};
+use minicbor::{Decode, Encode};
+use records::{Action, Aggregate, Device, Family, Name, Observation, Subject, Timestamp};
+
+/// The state of the operators of one device.
+#[derive(Clone, Debug, Default, Encode, Decode)]
+pub struct Pipeline {
+    #[n(0)]
+    rain: Option<Box<weather::RainSum>>,
+    #[n(1)]
+    tags: Option<Box<Merger>>,
+    /// One per rule that has looked at the device.
+    #[n(2)]
+    lives: Vec<Life>,
+}
+
+#[derive(Clone, Debug, Encode, Decode)]
+struct Life {
+    /// Its place in the rules file; state of another file is not restored.
+    #[n(0)]
+    rule: u32,
+    #[n(1)]
+    life: AlertLife,
+}
+
+/// Whom it is about.
+#[derive(Clone, Copy)]
+pub struct Whom<'a> {
+    /// The device.
+    pub id: &'a Name,
+    /// Its registry entry, once that has come.
+    pub entry: Option<&'a Device>,
+}
+
+impl Whom<'_> {
+    /// What it is; [`Family::Other`] while nobody has said.
+    pub fn family(&self) -> Family {
+        self.entry.map_or(Family::Other, |entry| entry.family)
+    }
+
+    /// What it rolls up into; empty while nobody has said.
+    pub fn area(&self) -> Name {
+        self.entry.map_or_else(Name::default, |entry| entry.area.clone())
+    }
+}
+
+impl Pipeline {
+    /// Takes a closed window and writes it, what derives from it, and what the rules say about both.
+    pub fn window(&mut self, whom: Whom<'_>, row: &Aggregate, context: &Context, out: &mut Outputs) {
+        out.aggregate(row);
+        match whom.family() {
+            Family::Air => self.air(whom, row, context, out),
+            Family::Weather => self.weather(whom, row, context, out),
+            Family::Machine => self.plant(whom, row, context, out),
+            Family::Water | Family::Traffic | Family::Rfid | Family::Other => {}
+        }
+        if whom.family() != Family::Machine {
+            self.judge(whom, row, true, &[], context, out);
+        }
+    }
+
+    /// PM2.5 of an hour → sub-index of the hour → rules.
+    fn air(&mut self, whom: Whom<'_>, row: &Aggregate, context: &Context, out: &mut Outputs) {
+        let Some(index) = air::iaqi_of_hour(row, &context.rules.air) else { return };
+        out.aggregate(&index);
+        self.judge(whom, &index, true, &[], context, out);
+    }
+
+    /// Rain of a minute → rain of three hours → rules, which open only while it continues.
+    fn weather(&mut self, whom: Whom<'_>, row: &Aggregate, context: &Context, out: &mut Outputs) {
+        let rain = self.rain.get_or_insert_default().observe(row, &context.rules.rain);
+        let Some(weather::Rain { sum, is_continuing, is_news }) = rain else { return };
+        if is_news {
+            out.aggregate(&sum);
+        }
+        self.judge(whom, &sum, is_continuing, &[], context, out);
+    }
+
+    /// Vibration of a minute → rules, which may name the zone.
+    fn plant(&mut self, whom: Whom<'_>, row: &Aggregate, context: &Context, out: &mut Outputs) {
+        let zone = plant::zone(row.mean, &context.rules.plant);
+        self.judge(whom, row, true, &[(Word::Zone, zone)], context, out);
+    }
+
+    /// Tag reads of a message → sightings.
+    pub fn tag_reads(
+        &mut self,
+        whom: Whom<'_>,
+        message: &Observation,
+        as_of: Timestamp,
+        context: &Context,
+        out: &mut Outputs,
+    ) {
+        let place = Place { device: whom.id, area: &whom.area(), as_of };
+        let merger = self.tags.get_or_insert_default();
+        for sighting in merger.observe(&place, message, &context.rules.tags) {
+            out.count(Fact::Sighted);
+            out.sighting(&sighting);
+        }
+    }
+
+    /// The device has come to `reached`: tags that it has not read for long have left.
+    pub fn advance(
+        &mut self,
+        whom: Whom<'_>,
+        reached: Timestamp,
+        as_of: Timestamp,
+        context: &Context,
+        out: &mut Outputs,
+    ) {
+        let Some(merger) = &mut self.tags else { return };
+        let place = Place { device: whom.id, area: &whom.area(), as_of };
+        for sighting in merger.advance(&place, reached, &context.rules.tags) {
+            out.count(Fact::Sighted);
+            out.sighting(&sighting);
+        }
+    }
+
+    /// When, in event time, [`Pipeline::advance`] has something to do.
+    pub fn next_end(&self, context: &Context) -> Option<Timestamp> {
+        self.tags.as_ref()?.next_end(&context.rules.tags)
+    }
+
+    /// An operator acts on an alert of the device.
+    pub fn act(
+        &mut self,
+        whom: Whom<'_>,
+        action: &Action,
+        as_of: Timestamp,
+        context: &Context,
+    ) -> Option<records::Alert> {
+        let id = rule_of(&action.alert)?;
+        let rule = context.rules.thresholds.iter().position(|rule| rule.id == id)?;
+        let life = self.lives.iter_mut().find(|life| life.rule as usize == rule)?;
+        let subject = Subject::Device(whom.id.clone());
+        life.life.act(&about(whom, &subject, &whom.area(), rule, context), action, as_of)
+    }
+
+    /// Shows a row to the rules of its quantity. Only a window's first closing counts: a revision would show them
+    /// an older time than they have seen.
+    fn judge(
+        &mut self,
+        whom: Whom<'_>,
+        row: &Aggregate,
+        is_active: bool,
+        words: &[(Word, &str)],
+        context: &Context,
+        out: &mut Outputs,
+    ) {
+        if row.revision > 0 || row.good == 0 {
+            return;
+        }
+        for rule in context.rules_of(whom.family(), &row.quantity) {
+            let (span, value) = (row.window, row.mean);
+            let (as_of, is_backfill) = (row.as_of, row.is_backfill);
+            let seen = Seen { span, value, is_active, as_of, is_backfill, words };
+            let about = about(whom, &row.subject, &row.area, rule, context);
+            if let Some(alert) = self.life(rule).observe(&about, &seen) {
+                out.alert(&alert);
+            }
+        }
+    }
+
+    fn life(&mut self, rule: usize) -> &mut AlertLife {
+        let index = self.lives.iter().position(|life| life.rule as usize == rule).unwrap_or_else(|| {
+            let rule = u32::try_from(rule).expect("a rules file has few rules");
+            self.lives.push(Life { rule, life: AlertLife::default() });
+            self.lives.len() - 1
+        });
+        &mut self.lives[index].life
+    }
+}
+
+fn about<'a>(
+    whom: Whom<'a>,
+    subject: &'a Subject,
+    area: &'a Name,
+    rule: usize,
+    context: &'a Context,
+) -> About<'a> {
+    About {
+        rule: &context.rules.thresholds[rule],
+        subject,
+        label: whom.entry.map_or("", |entry| &entry.label),
+        area,
+        position: whom.entry.and_then(|entry| entry.position),
+    }
+}

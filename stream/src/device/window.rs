@@ -1,0 +1,114 @@
+//! A tumbling window of one device: statistics of each of its quantities.
+
+use crate::sum::ExactSum;
+use minicbor::{Decode, Encode};
+use records::{Flag, Quality, Quantity, Reading, Timestamp, Window};
+
+/// What is known of one window, per quantity.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Pane {
+    #[cbor(n(0), with = "crate::cbor")]
+    span: Window,
+    /// By quantity.
+    #[n(1)]
+    cells: Vec<Cell>,
+}
+
+/// One quantity in one window.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Cell {
+    /// Of what.
+    #[cbor(n(0), with = "crate::cbor")]
+    pub quantity: Quantity,
+    /// How often it has been given out.
+    #[n(1)]
+    pub emissions: u32,
+    /// Readings that are not missing.
+    #[n(2)]
+    pub count: u32,
+    /// Usable ones.
+    #[n(3)]
+    pub good: u32,
+    /// Their sum.
+    #[n(4)]
+    pub sum: ExactSum,
+    /// The smallest.
+    #[n(5)]
+    pub min: f64,
+    /// The greatest.
+    #[n(6)]
+    pub max: f64,
+}
+
+impl Pane {
+    /// An empty one.
+    pub fn new(span: Window) -> Pane {
+        Pane { span, cells: Vec::new() }
+    }
+
+    /// `[start, end)`.
+    pub fn span(&self) -> Window {
+        self.span
+    }
+
+    /// The order in which windows close.
+    pub fn order(&self) -> (Timestamp, Timestamp) {
+        (self.span.end, self.span.start)
+    }
+
+    /// By quantity.
+    pub fn cells_mut(&mut self) -> &mut [Cell] {
+        &mut self.cells
+    }
+
+    /// Adds readings, and returns how many there was no room for. `most`: how many quantities there is room for.
+    pub fn add(&mut self, readings: &[Reading], most: usize) -> usize {
+        let mut refused = 0;
+        let mut next = 0;
+        for reading in readings.iter().filter(|reading| reading.quality.flag != Flag::Missing) {
+            match self.cell(&reading.quantity, next, most) {
+                Some(index) => {
+                    self.cells[index].add(reading.value, reading.quality);
+                    next = index + 1;
+                }
+                None => refused += 1,
+            }
+        }
+        refused
+    }
+
+    /// The index of a quantity's cell: likely `guess`, because devices repeat themselves.
+    fn cell(&mut self, quantity: &Quantity, guess: usize, most: usize) -> Option<usize> {
+        if self.cells.get(guess).is_some_and(|cell| cell.quantity == *quantity) {
+            return Some(guess);
+        }
+        let found = self.cells.binary_search_by(|cell| cell.quantity.cmp(quantity));
+        if let Err(index) = found {
+            if self.cells.len() >= most {
+                return None;
+            }
+            self.cells.insert(index, Cell::new(quantity.clone()));
+        }
+        Some(found.unwrap_or_else(|index| index))
+    }
+}
+
+impl Cell {
+    fn new(quantity: Quantity) -> Cell {
+        let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
+        Cell { quantity, emissions: 0, count: 0, good: 0, sum: ExactSum::default(), min, max }
+    }
+
+    fn add(&mut self, value: f64, quality: Quality) {
+        self.count = self.count.saturating_add(1);
+        if !quality.is_usable() || self.good == u32::MAX {
+            return;
+        }
+        // Of 0 and −0 either could be the smallest, by order of arrival.
+        let value = value + 0.0;
+        self.good += 1;
+        self.sum.add(value);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+    }
+}

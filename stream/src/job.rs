@@ -1,0 +1,33 @@
+//! What runs inside the loop: a pure, synchronous function from records and state to records and state.
+
+use crate::outputs::{Outputs, Partitions};
+use crate::snapshot::StateError;
+use records::Record;
+
+/// A job: reads one topic, partition by partition, and writes others.
+///
+/// The state of each input partition is separate from that of every other, so that partitions can move between
+/// workers. The same records in the same order give the same outputs and the same state, bit for bit: no clock, no
+/// I/O, no chance, no map whose order could show.
+pub trait Job: Send {
+    /// Its name in logs and metrics.
+    fn name(&self) -> &'static str;
+
+    /// How many partitions the topics have.
+    fn partitions(&self) -> Partitions;
+
+    /// Takes a record of an input partition that was restored before. Never panics, whatever the record says.
+    fn run(&mut self, partition: u32, key: &[u8], record: Record, out: &mut Outputs);
+
+    /// The state of a partition, to be given to [`Job::restore`] after a restart.
+    fn snapshot(&self, partition: u32) -> Vec<u8>;
+
+    /// Begins with a partition: from a snapshot, or from nothing.
+    ///
+    /// # Errors
+    /// The snapshot is none of ours; the partition then begins from nothing.
+    fn restore(&mut self, partition: u32, snapshot: Option<&[u8]>) -> Result<(), StateError>;
+
+    /// Forgets a partition.
+    fn revoke(&mut self, partition: u32);
+}

@@ -1,0 +1,255 @@
+//! The loop that every job runs in: poll, run, commit outputs with positions and, now and then, with a snapshot.
+
+use crate::counts::Fact;
+use crate::error::StreamError;
+use crate::job::Job;
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::outputs::Outputs;
+use crate::progress::Progress;
+use crate::snapshot::StateError;
+use crate::ticker::{Ticker, Ticking};
+use records::{Commit, Delivery, Fetched, LogError, Offset, Pipe, Producer, Record, Snapshot};
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::pin::Pin;
+use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// Runs `job` over `pipe` until `stop`, or until no more will come.
+///
+/// Outputs, positions and snapshots are committed together, so that whatever happens each record has its effect
+/// once. Stopping commits what has been processed, with a snapshot, and closes no window before its time.
+/// `ticker`: for the job that reads `telemetry`.
+///
+/// # Errors
+/// [`StreamError::Log`] when polling or committing fails; [`StreamError::Reset`] when a snapshot can't be used.
+/// After both the caller starts again with a new pipe and a new job.
+pub async fn run<P: Producer>(
+    pipe: impl Pipe,
+    job: impl Job,
+    ticker: Option<Ticker<P>>,
+    options: Options,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> Result<(), StreamError> {
+    let mut snapshots = interval(options.snapshot_interval);
+    snapshots.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    snapshots.reset();
+    let out = Outputs::new(job.partitions());
+    let ticking = ticker.map(Ticking::new);
+    let (partitions, due) = (BTreeMap::new(), None);
+    let mut worker =
+        Worker { pipe, job, ticking, options, metrics, out, partitions, snapshots, waiting: 0, due };
+    worker.work(stop).await?;
+    worker.commit(true).await
+}
+
+struct Worker<I, J, P> {
+    pipe: I,
+    job: J,
+    ticking: Option<Ticking<P>>,
+    options: Options,
+    metrics: Metrics,
+    out: Outputs,
+    /// Where we stand in each of our input partitions.
+    partitions: BTreeMap<u32, Progress>,
+    snapshots: Interval,
+    /// Records processed since the last commit.
+    waiting: usize,
+    /// When they are committed at the latest.
+    due: Option<Pin<Box<Sleep>>>,
+}
+
+impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
+    async fn work(&mut self, stop: CancellationToken) -> Result<(), StreamError> {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = elapsed(&mut self.due) => self.commit(false).await?,
+                _ = self.snapshots.tick() => self.commit(true).await?,
+                () = tick(&mut self.ticking) => {}
+                delivery = self.pipe.poll() => match self.in_log(delivery)? {
+                    Some(delivery) => self.take(delivery).await?,
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    async fn take(&mut self, delivery: Delivery) -> Result<(), StreamError> {
+        match delivery {
+            Delivery::Assigned { partition, snapshot, committed } => {
+                self.assign(partition, snapshot, committed).await
+            }
+            Delivery::Revoked { partition } => self.revoke(partition).await,
+            Delivery::Records(fetched) => {
+                self.process(&fetched);
+                match self.is_commit_due() {
+                    true => self.commit(false).await,
+                    false => Ok(()),
+                }
+            }
+        }
+    }
+
+    async fn assign(
+        &mut self,
+        partition: u32,
+        snapshot: Option<Snapshot>,
+        committed: Offset,
+    ) -> Result<(), StreamError> {
+        // A snapshot of no bytes is one that was given up; see `give_up`.
+        let snapshot = snapshot.filter(|snapshot| !snapshot.bytes.is_empty());
+        let bytes = snapshot.as_ref().map(|snapshot| snapshot.bytes.as_slice());
+        if let Err(reason) = self.job.restore(partition, bytes) {
+            return self.give_up(partition, reason).await;
+        }
+        let from = snapshot.map(|snapshot| snapshot.offset);
+        tracing::info!(job = self.job.name(), partition, snapshot = from, committed, "partition assigned");
+        self.partitions.insert(partition, Progress::new(from, committed));
+        if let Some(ticking) = &mut self.ticking {
+            ticking.own(partition);
+        }
+        Ok(())
+    }
+
+    /// Puts an empty snapshot in place of one that can't be used, so that the next start begins at the oldest record.
+    async fn give_up(&mut self, partition: u32, source: StateError) -> Result<(), StreamError> {
+        let job = self.job.name();
+        tracing::warn!(job, partition, reason = %source, "state refused; it is built again from the log");
+        let snapshots = vec![(partition, Snapshot { offset: 0, bytes: Vec::new() })];
+        let given_up = self.pipe.commit(Commit { snapshots, ..Commit::default() }).await;
+        self.in_log(given_up)?;
+        Err(StreamError::Reset { job, partition, source })
+    }
+
+    async fn revoke(&mut self, partition: u32) -> Result<(), StreamError> {
+        self.commit(false).await?;
+        self.partitions.remove(&partition);
+        self.job.revoke(partition);
+        if let Some(ticking) = &mut self.ticking {
+            ticking.disown(partition);
+        }
+        tracing::info!(job = self.job.name(), partition, "partition revoked");
+        Ok(())
+    }
+
+    fn process(&mut self, fetched: &Fetched) {
+        let partition = fetched.partition.partition;
+        let Some(progress) = self.partitions.get_mut(&partition) else {
+            tracing::error!(partition, "records of a partition that was never assigned");
+            return;
+        };
+        let lost = progress.lost_before(fetched.first);
+        if lost > 0 {
+            tracing::error!(
+                job = self.job.name(),
+                partition,
+                lost,
+                "retention removed records before they were read"
+            );
+            self.metrics.lost(self.job.name(), lost);
+        }
+        let mut undecodable = None;
+        for (offset, key, value) in fetched.records() {
+            if offset < progress.next {
+                continue;
+            }
+            let is_replay = progress.is_replay(offset);
+            self.out.set_silent(is_replay);
+            match Record::decode(value) {
+                Ok(record) => self.job.run(partition, key, record, &mut self.out),
+                Err(error) => {
+                    self.out.count(Fact::Undecodable);
+                    undecodable.get_or_insert((offset, error));
+                }
+            }
+            self.out.set_silent(false);
+            if is_replay {
+                self.out.count(Fact::Replayed);
+            }
+            progress.advance_to(offset + 1);
+        }
+        if let Some((offset, error)) = undecodable {
+            tracing::error!(%error, partition, offset, "a record can't be read and is left aside (first of its batch)");
+        }
+        self.note_batch(fetched);
+    }
+
+    fn note_batch(&mut self, fetched: &Fetched) {
+        self.waiting += fetched.batch.len();
+        if self.due.is_none() {
+            self.due = Some(Box::pin(sleep(self.options.commit_interval)));
+        }
+        if let Some(ticking) = &mut self.ticking {
+            ticking.hear(fetched.partition.partition);
+        }
+        self.metrics.count(self.job.name(), &self.out.take_counts());
+    }
+
+    fn is_commit_due(&self) -> bool {
+        self.out.has_alert()
+            || self.waiting >= self.options.commit_records
+            || self.out.len_bytes() >= self.options.commit_bytes
+    }
+
+    /// Commits what has been processed. `with_snapshots`: of every partition that has moved since its last one, not
+    /// only of those that moved far.
+    async fn commit(&mut self, with_snapshots: bool) -> Result<(), StreamError> {
+        self.due = None;
+        self.waiting = 0;
+        let least = if with_snapshots { 1 } else { self.options.snapshot_records.max(1) };
+        let commit = Commit {
+            outputs: self.out.take(),
+            offsets: self
+                .partitions
+                .iter()
+                .filter_map(|(n, progress)| Some((*n, progress.to_commit()?)))
+                .collect(),
+            snapshots: self.snapshots(least),
+        };
+        if commit.outputs.is_empty() && commit.offsets.is_empty() && commit.snapshots.is_empty() {
+            return Ok(());
+        }
+        let sizes: Vec<_> = commit.snapshots.iter().map(|(n, snapshot)| (*n, snapshot.bytes.len())).collect();
+        let committed = self.pipe.commit(commit).await;
+        self.in_log(committed)?;
+        self.partitions.values_mut().for_each(Progress::committed);
+        for (partition, bytes) in sizes {
+            self.partitions.entry(partition).and_modify(Progress::snapshot_taken);
+            self.metrics.snapshot(self.job.name(), partition, bytes);
+        }
+        self.metrics.committed(self.job.name());
+        Ok(())
+    }
+
+    /// Snapshots of the partitions that have moved by at least so many records since their last one.
+    fn snapshots(&self, least: u64) -> Vec<(u32, Snapshot)> {
+        let moved = self.partitions.iter().filter(|(_, progress)| progress.since_snapshot() >= least);
+        let snapshot = |(partition, progress): (&u32, &Progress)| {
+            let bytes = self.job.snapshot(*partition);
+            (*partition, Snapshot { offset: progress.next, bytes })
+        };
+        moved.map(snapshot).collect()
+    }
+
+    fn in_log<T>(&self, result: Result<T, LogError>) -> Result<T, StreamError> {
+        result.map_err(|source| StreamError::Log { job: self.job.name(), source })
+    }
+}
+
+async fn elapsed(due: &mut Option<Pin<Box<Sleep>>>) {
+    match due {
+        Some(sleep) => sleep.await,
+        None => pending().await,
+    }
+}
+
+async fn tick<P: Producer>(ticking: &mut Option<Ticking<P>>) {
+    match ticking {
+        Some(ticking) => ticking.tick().await,
+        None => pending().await,
+    }
+}

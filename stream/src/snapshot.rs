@@ -1,0 +1,86 @@
+//! The envelope of a job's state: version, job and configuration, so that foreign state is refused, not misread.
+
+use minicbor::{Decode, Decoder, Encode, Encoder};
+use std::fmt::Debug;
+
+/// Version of the state's layout: one more with every change that is not merely an added optional field.
+const VERSION: u32 = 1;
+
+/// Why a snapshot is not restored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// Written by another version of Sluice.
+    #[error("state has version {found}, this program reads version {VERSION}")]
+    Version {
+        /// Its version.
+        found: u32,
+    },
+    /// Written by another job.
+    #[error("state belongs to the {found} job")]
+    Job {
+        /// Its job.
+        found: String,
+    },
+    /// Written under other rules or times.
+    #[error("state was made under another configuration")]
+    Configuration,
+    /// Not state at all.
+    #[error("state is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Puts state into its envelope.
+pub fn seal(job: &str, fingerprint: u64, state: &impl Encode<()>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut to = Encoder::new(&mut bytes);
+    to.array(4)
+        .and_then(|to| to.u32(VERSION))
+        .and_then(|to| to.str(job))
+        .and_then(|to| to.u64(fingerprint))
+        .and_then(|to| to.encode(state))
+        .expect("a Vec takes everything");
+    bytes
+}
+
+/// Takes state out of its envelope.
+pub fn open<'b, T: Decode<'b, ()>>(bytes: &'b [u8], job: &str, fingerprint: u64) -> Result<T, StateError> {
+    let damaged = |error: minicbor::decode::Error| StateError::Damaged(error.to_string());
+    let mut from = Decoder::new(bytes);
+    from.array().map_err(damaged)?;
+    let found = from.u32().map_err(damaged)?;
+    if found != VERSION {
+        return Err(StateError::Version { found });
+    }
+    let found = from.str().map_err(damaged)?;
+    if found != job {
+        return Err(StateError::Job { found: found.into() });
+    }
+    if from.u64().map_err(damaged)? != fingerprint {
+        return Err(StateError::Configuration);
+    }
+    from.decode().map_err(damaged)
+}
+
+/// A number that tells configurations apart: FNV-1a over what they print as.
+pub fn fingerprint(configuration: &impl Debug) -> u64 {
+    let print = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    format!("{configuration:?}").bytes().fold(0xcbf2_9ce4_8422_2325, print)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_state_is_refused() {
+        let bytes = seal("device", 7, &vec![1u32, 2]);
+        assert_eq!(open::<Vec<u32>>(&bytes, "device", 7), Ok(vec![1, 2]));
+        assert_eq!(open::<Vec<u32>>(&bytes, "device", 8), Err(StateError::Configuration));
+        assert_eq!(open::<Vec<u32>>(&bytes, "area", 7), Err(StateError::Job { found: "device".into() }));
+        assert!(matches!(open::<Vec<u32>>(&bytes[..4], "device", 7), Err(StateError::Damaged(_))));
+        assert!(matches!(open::<Vec<u32>>(&[], "device", 7), Err(StateError::Damaged(_))));
+        let mut newer = bytes.clone();
+        newer[1] = 9;
+        assert_eq!(open::<Vec<u32>>(&newer, "device", 7), Err(StateError::Version { found: 9 }));
+    }
+}
