@@ -17,6 +17,10 @@ pub mod run;
 
 pub mod load;
 
+pub mod replay;
+
+mod window;
+
 mod guangzhou;
 
 mod place;

@@ -4,15 +4,13 @@ use super::Shared;
 use super::pace::SLICE;
 use crate::chance::Chance;
 use crate::city::Message;
+use crate::window::{Window, acknowledge};
 use firmware_protocol::{Topic, UpKind};
-use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Outgoing, Packet, QoS,
-};
-use std::collections::VecDeque;
+use rumqttc::{AsyncClient, ConnectReturnCode, ConnectionError, MqttOptions, QoS};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 /// A device of a run.
@@ -25,13 +23,6 @@ pub struct Device {
     limit: watch::Receiver<i64>,
     /// End of the slice that is being delivered.
     slice: i64,
-}
-
-/// Messages on their way, oldest first, with the packet id that each got.
-#[derive(Default)]
-struct Window {
-    sent: Mutex<VecDeque<(Option<u16>, Message)>>,
-    moved: Notify,
 }
 
 /// Capacity of the channel into the client; what waits there waits in the window too.
@@ -53,17 +44,19 @@ impl Device {
         let window = Window::default();
         let mut failures = 0;
         loop {
-            let Err(error) = self.session(&window, &mut failures).await else { return };
+            let before = window.taken();
+            let Err(error) = self.session(&window).await else { return };
             self.note(&error);
+            failures = if window.taken() > before { 0 } else { failures + 1 };
             tokio::select! {
-                () = sleep(self.pause(failures)) => failures += 1,
+                () = sleep(self.pause(failures)) => {}
                 () = shared.stop.cancelled() => return,
             }
         }
     }
 
     /// One connection; `Ok` when all is said and acknowledged, or when the run stops.
-    async fn session(&mut self, window: &Window, failures: &mut u32) -> Result<(), ConnectionError> {
+    async fn session(&mut self, window: &Window) -> Result<(), ConnectionError> {
         let (client, mut events) = AsyncClient::new(self.options(), CHANNEL);
         events.network_options.set_tcp_nodelay(true);
         events.network_options.set_connection_timeout(20);
@@ -76,11 +69,7 @@ impl Device {
             greeted = greeting => greeted?,
             () = shared.stop.cancelled() => return Ok(()),
         };
-        *failures = 0;
         let _connected = Connected::new(&shared.progress.connected);
-        for (id, _) in window.lock().iter_mut() {
-            *id = None;
-        }
         let now = shared.city.now();
         tokio::select! {
             lost = acknowledge(&mut events, window, |time| shared.count(time < now)) => return Err(lost),
@@ -95,8 +84,7 @@ impl Device {
     /// Sends what is not acknowledged, then what is due; returns when there is nothing more, and all is
     /// acknowledged.
     async fn speak(&mut self, client: &AsyncClient, window: &Window) {
-        let again: Vec<Vec<u8>> = window.lock().iter().map(|(_, message)| message.payload.clone()).collect();
-        for payload in again {
+        for payload in window.reopen() {
             self.publish(client, payload).await;
         }
         while let Some(time) = self.next.as_ref().map(|message| message.time) {
@@ -107,7 +95,7 @@ impl Device {
             let Some(message) = self.next.take() else { break };
             self.next = self.shared.city.message(self.number, message.sequence + 1);
             let payload = message.payload.clone();
-            window.lock().push_back((None, message));
+            window.push(message);
             self.publish(client, payload).await;
         }
         window.wait_below(1).await;
@@ -183,55 +171,10 @@ impl Device {
     }
 }
 
-/// Reads what the broker says until the connection is lost; calls `count` with the time of each message that
-/// it acknowledged.
-async fn acknowledge(events: &mut EventLoop, window: &Window, count: impl Fn(i64)) -> ConnectionError {
-    loop {
-        match events.poll().await {
-            Err(error) => return error,
-            Ok(Event::Outgoing(Outgoing::Publish(id))) => window.name(id),
-            Ok(Event::Incoming(Packet::PubAck(ack))) => {
-                if let Some(message) = window.take(ack.pkid) {
-                    count(message.time);
-                }
-            }
-            Ok(_) => {}
-        }
-    }
-}
-
 impl Shared {
     fn count(&self, is_backlog: bool) {
         let counter = if is_backlog { &self.progress.delivered } else { &self.progress.live };
         counter.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Window {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Option<u16>, Message)>> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The client sends in order, so an id belongs to the oldest message without one.
-    fn name(&self, packet: u16) {
-        if let Some((id, _)) = self.lock().iter_mut().find(|(id, _)| id.is_none()) {
-            *id = Some(packet);
-        }
-    }
-
-    fn take(&self, packet: u16) -> Option<Message> {
-        let mut sent = self.lock();
-        let place = sent.iter().position(|(id, _)| *id == Some(packet))?;
-        let (_, message) = sent.remove(place)?;
-        self.moved.notify_one();
-        Some(message)
-    }
-
-    /// Waits until fewer than `most` messages are on their way.
-    async fn wait_below(&self, most: usize) {
-        while self.lock().len() >= most {
-            self.moved.notified().await;
-        }
     }
 }
 
