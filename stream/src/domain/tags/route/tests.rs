@@ -241,7 +241,7 @@ fn state_is_bounded() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Asking often or seldom, the same is told, with the same stamps.
     #[test]
