@@ -17,7 +17,7 @@ const MAX_PENDING: usize = 2880;
 ///
 /// A minute is looked at once, when every detector has come past it or has been silent for the rule's patience, so
 /// neither the order in which detectors speak nor a backlog changes the result. State is bounded by the registry and
-/// by [`MAX_PENDING`].
+/// by two days of minutes that one detector may be ahead of the others.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct Queue {
     #[cbor(n(0), with = "crate::cbor")]
