@@ -20,6 +20,7 @@ mod range;
 mod reader;
 mod request;
 mod retention;
+mod room;
 mod roster;
 mod row;
 mod schema;

@@ -14,6 +14,7 @@ pub struct Metrics {
     pub(crate) lost_records: PerTopic,
     pub(crate) commits: IntCounter,
     pub(crate) failed_commits: IntCounter,
+    pub(crate) refused_appends: IntCounter,
     pub(crate) commit_seconds: Histogram,
     pub(crate) queue_bytes: IntGauge,
 }
@@ -44,11 +45,16 @@ impl Metrics {
             )?,
             commits: IntCounter::new("sluice_log_commits_total", "Transactions")?,
             failed_commits: IntCounter::new("sluice_log_failed_commits_total", "Transactions that failed")?,
+            refused_appends: IntCounter::new(
+                "sluice_log_refused_appends_total",
+                "Appends answered by an error",
+            )?,
             commit_seconds: Histogram::with_opts(seconds)?,
             queue_bytes: IntGauge::new("sluice_log_queue_bytes", "Bytes that wait for the writer")?,
         };
         registry.register(Box::new(metrics.commits.clone()))?;
         registry.register(Box::new(metrics.failed_commits.clone()))?;
+        registry.register(Box::new(metrics.refused_appends.clone()))?;
         registry.register(Box::new(metrics.commit_seconds.clone()))?;
         registry.register(Box::new(metrics.queue_bytes.clone()))?;
         Ok(metrics)

@@ -15,7 +15,7 @@ pub struct Options {
     pub topics: [TopicOptions; Topic::ALL.len()],
     /// What the log may take on disk (without the write-ahead file, which stays around 1 MiB); `None`: the disk.
     ///
-    /// From nine tenths of it on, records that every reader has read go before their retention ends.
+    /// From four fifths of it on, records that every reader has read go before their retention ends.
     pub budget_bytes: Option<u64>,
     /// What happens when the budget is used up by records that somebody has not read.
     pub over_budget: OverBudget,
@@ -50,7 +50,8 @@ pub struct Retention {
 /// What happens when the budget is used up by records that somebody has not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OverBudget {
-    /// Appends fail with [`AppendError::Full`](records::AppendError::Full) until a reader moves on.
+    /// From nine tenths on appends fail with [`AppendError::Full`](records::AppendError::Full) until readers move on,
+    /// which they can: the last tenth is for what they commit.
     #[default]
     Refuse,
     /// The oldest records go, unread; they are counted and logged with who lost them.

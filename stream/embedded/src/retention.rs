@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use records::{Offset, Topic, TopicPartition};
 
 use crate::layout::table;
-use crate::options::{OverBudget, Retention};
-use crate::schema::{PAGE_BYTES, from_sql, to_sql};
+use crate::options::Retention;
+use crate::schema::{from_sql, to_sql};
 use crate::seat::ReaderName;
 use crate::shared::Shared;
 use crate::transaction::Session;
@@ -89,7 +89,7 @@ impl Retainer {
     ///
     /// # Errors
     /// The file must be opened anew: it no longer syncs as it should.
-    pub fn step(&mut self, session: &Session<'_>) -> rusqlite::Result<()> {
+    pub fn step(&mut self, session: &mut Session<'_>) -> rusqlite::Result<()> {
         if !self.has_more && self.looked.elapsed() < PERIOD {
             return Ok(());
         }
@@ -111,23 +111,19 @@ impl Retainer {
     }
 
     /// Whether something was removed, so that it is worth looking again soon.
-    fn remove_something(&mut self, session: &Session<'_>) -> rusqlite::Result<bool> {
+    fn remove_something(&mut self, session: &mut Session<'_>) -> rusqlite::Result<bool> {
         let shared = session.shared;
-        let used = used_bytes(session)?;
-        let budget = shared.options.budget_bytes.unwrap_or(u64::MAX);
-        let pressure = self.relief.max(used.saturating_sub(budget / 10 * 9));
+        let pressure = self.relief.max(session.room.pressure()?);
         for goal in self.goals(shared, pressure) {
             if self.remove(session, goal)? {
                 return Ok(true);
             }
         }
-        if pressure == 0 {
-            return Ok(false);
+        let excess = session.room.excess()?;
+        if excess > 0 {
+            return self.remove_unread(session, excess);
         }
-        if shared.options.over_budget == OverBudget::RemoveUnread && used > budget {
-            return self.remove_unread(session, used - budget);
-        }
-        if used >= budget || self.relief > 0 {
+        if self.relief > 0 || session.room.is_reserved()? {
             self.complain(shared);
         }
         Ok(false)
@@ -270,14 +266,6 @@ fn goals_of(shared: &Shared, topic: Topic, retention: Retention, now: i64) -> Ve
 
 fn bytes(shared: &Shared, index: usize) -> u64 {
     shared.partitions[index].extent().bytes()
-}
-
-fn used_bytes(session: &Session<'_>) -> rusqlite::Result<u64> {
-    if session.shared.options.budget_bytes.is_none() {
-        return Ok(0);
-    }
-    let one = |sql| session.conn.query_row(sql, [], |row| row.get(0)).map(from_sql);
-    Ok(one("PRAGMA page_count")?.saturating_sub(one("PRAGMA freelist_count")?) * PAGE_BYTES)
 }
 
 fn oldest_rows(session: &Session<'_>, at: TopicPartition) -> rusqlite::Result<Vec<Old>> {

@@ -8,11 +8,14 @@ use rusqlite::{Connection, OptionalExtension, Statement};
 use crate::error::Fault;
 use crate::layout::table;
 use crate::request::{Answer, Marks, Request, Standing};
+use crate::room::Room;
 use crate::roster::{Place, Position};
 use crate::row::{Merger, Row};
 use crate::schema::{from_sql, to_sql};
 use crate::seat::{ReaderName, Seat};
 use crate::shared::Shared;
+
+const FULL: &str = "the budget is used up; the rest is for those who read";
 
 /// An answer, or why this request alone is refused while the others go on.
 type Answered = Result<Answer, Fault>;
@@ -21,6 +24,7 @@ type Answered = Result<Answer, Fault>;
 pub(crate) struct Session<'c> {
     pub conn: &'c Connection,
     pub shared: &'c Shared,
+    pub room: Room<'c>,
     begin: Statement<'c>,
     commit: Statement<'c>,
     inserts: Vec<Statement<'c>>,
@@ -35,6 +39,8 @@ struct Draft<'r> {
     mergers: BTreeMap<usize, Merger<'r>>,
     positions: BTreeMap<Place, Position>,
     forgotten: Vec<&'r ReaderName>,
+    /// What room is left is for readers.
+    is_reserved: bool,
 }
 
 impl<'c> Session<'c> {
@@ -43,6 +49,7 @@ impl<'c> Session<'c> {
         Ok(Session {
             conn,
             shared,
+            room: Room::new(conn, &shared.options)?,
             begin: conn.prepare("BEGIN IMMEDIATE")?,
             commit: conn.prepare("COMMIT")?,
             inserts: shared.layout.all().map(insert).collect::<Result<_, _>>()?,
@@ -79,7 +86,7 @@ impl<'c> Session<'c> {
         &mut self,
         requests: impl Iterator<Item = &'r Request>,
     ) -> rusqlite::Result<(Vec<Answered>, Draft<'r>, Vec<(usize, Vec<Row>)>)> {
-        let mut draft = Draft::default();
+        let mut draft = Draft { is_reserved: self.room.is_reserved()?, ..Draft::default() };
         let mut answers = Vec::with_capacity(requests.size_hint().0);
         for request in requests {
             answers.push(self.fill_one(request, &mut draft)?);
@@ -93,6 +100,7 @@ impl<'c> Session<'c> {
 
     fn fill_one<'r>(&mut self, request: &'r Request, draft: &mut Draft<'r>) -> rusqlite::Result<Answered> {
         match request {
+            Request::Append { .. } if draft.is_reserved => Ok(Err(Fault::Full(FULL.to_owned()))),
             Request::Append { batches, .. } => Ok(Ok(Answer::Appended(self.append(batches, draft)))),
             Request::Commit { seat, .. } | Request::Register { seat, .. } if seat.is_fenced() => {
                 Ok(Err(Fault::Fenced))

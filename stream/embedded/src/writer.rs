@@ -9,7 +9,7 @@ use crate::OpenError;
 use crate::error::Fault;
 use crate::lock::FolderLock;
 use crate::queue::{Task, Waiting};
-use crate::request::Answer;
+use crate::request::{Answer, Request};
 use crate::retention::Retainer;
 use crate::schema;
 use crate::shared::{Shared, Stage};
@@ -98,9 +98,17 @@ fn wait_for_better(shared: &Shared, fault: &Fault) -> Ending {
 }
 
 fn refuse(shared: &Shared, waiting: Vec<Waiting>, fault: &Fault) {
+    let refusals = waiting.iter().map(|_| Err(fault.clone())).collect();
+    answer(shared, waiting, refusals);
+}
+
+fn answer(shared: &Shared, waiting: Vec<Waiting>, answers: Vec<Result<Answer, Fault>>) {
     shared.queue.release(Waiting::permits(&waiting));
-    for waiting in waiting {
-        waiting.request.answer(Err(fault.clone()));
+    for (waiting, answer) in waiting.into_iter().zip(answers) {
+        if answer.is_err() && matches!(waiting.request, Request::Append { .. }) {
+            shared.metrics.refused_appends.inc();
+        }
+        waiting.request.answer(answer);
     }
 }
 
@@ -143,7 +151,7 @@ impl Writer<'_> {
                     return Ending::Closed;
                 }
             }
-            if let Err(error) = self.retainer.step(&self.session) {
+            if let Err(error) = self.retainer.step(&mut self.session) {
                 tracing::warn!(%error, "the log is opened anew");
                 return Ending::Broken;
             }
@@ -156,10 +164,7 @@ impl Writer<'_> {
         shared.metrics.queue_bytes.set(i64::try_from(shared.queue.bytes()).unwrap_or(i64::MAX));
         match self.run(&waiting) {
             Ok(answers) => {
-                shared.queue.release(Waiting::permits(&waiting));
-                for (waiting, answer) in waiting.into_iter().zip(answers) {
-                    waiting.request.answer(answer);
-                }
+                answer(shared, waiting, answers);
                 Ok(())
             }
             Err(error) if waiting.len() > 1 && blame(&error) == Blame::Request => self.serve_each(waiting),
