@@ -36,6 +36,8 @@ const query = (parameters) => {
   return new URLSearchParams(kept).toString();
 };
 
+export const session = () => ask("/session");
+export const leave = () => fetch("/logout", { method: "POST" }).finally(() => location.assign("/login"));
 export const quantities = () => ask("/quantities");
 export const devices = () => ask("/devices");
 export const device = (id) => ask(`/devices/${encodeURIComponent(id)}`);

@@ -179,6 +179,7 @@ for (const button of document.querySelectorAll("nav [data-show]")) button.addEve
 for (const button of document.querySelectorAll("[data-zoom]")) {
   button.addEventListener("click", () => ({ in: () => map.zoom(1.6), out: () => map.zoom(1 / 1.6), fit: () => map.fit() })[button.dataset.zoom]());
 }
+$("leave").addEventListener("click", api.leave);
 addEventListener("hashchange", openFromAddress);
 const tick = () => { $("clock").textContent = clock(api.now()); };
 setInterval(tick, 1000);
@@ -186,7 +187,9 @@ setInterval(tick, 1000);
 // Until the server answers, again and again: the page may be open before it is up.
 async function start() {
   try {
-    const { quantities: list } = await api.quantities();
+    const [{ quantities: list }, { operator, has_login }] = await Promise.all([api.quantities(), api.session()]);
+    $("leave").hidden = !has_login;
+    $("leave").title = `Logged in as ${operator}`;
     for (const info of list) quantities.set(info.name, info);
     await loadDevices();
     feed.start(await loadAlerts());

@@ -58,6 +58,15 @@ async fn what_changes_something_must_come_from_here() {
     check(post().json().header("Origin", &own), 404, "our page").await;
     check(post().json().header("Origin", "http://elsewhere.example"), 403, "another site").await;
     check(post().json().header("Origin", "null"), 403, "a page without a name").await;
+    let from_browser = |verdict: &str| post().json().header("Sec-Fetch-Site", verdict);
+    check(
+        from_browser("same-origin").header("Origin", "https://proxied.example"),
+        404,
+        "our page, behind a proxy",
+    )
+    .await;
+    check(from_browser("cross-site").header("Origin", &own), 403, "the browser knows better").await;
+    check(from_browser("same-site"), 403, "a neighbour").await;
     check(post(), 403, "no content type").await;
     check(post().header("Content-Type", "text/plain"), 403, "a form that looks like JSON").await;
 }
@@ -84,6 +93,8 @@ async fn a_login_opens_everything_and_nothing_else_does() {
     let with = |path: &str| Request::get(path).header("Cookie", &cookie);
     assert_eq!(with("/").send(console.address).await.status, 200);
     assert_eq!(with("/api/v1/devices").send(console.address).await.status, 200);
+    let session = with("/api/v1/session").send(console.address).await.json();
+    assert_eq!((session["operator"].as_str(), session["has_login"].as_bool()), (Some("wang"), Some(true)));
     let half = Request::get("/").header("Cookie", &cookie[..40]).send(console.address).await;
     assert_eq!(half.status, 303, "half a cookie");
 
@@ -167,6 +178,11 @@ async fn every_answer_has_the_headers_that_protect_the_page() {
         );
         assert!(!policy.contains("unsafe"), "{policy}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(
+            answer.header("referrer-policy"),
+            Some("same-origin"),
+            "stricter, and the login form has no origin"
+        );
     }
     let page = console.get("/").await;
     let tag = page.header("etag").expect("a tag").to_owned();

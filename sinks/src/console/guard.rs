@@ -48,27 +48,37 @@ fn is_loopback_name(host: &str) -> bool {
 }
 
 /// What changes something must come from our own page, or from a program. A foreign page can post a form without
-/// being asked, but not JSON, and its `Origin` names it.
+/// being asked, but not JSON, and its browser says whence it comes.
 fn check_post(request: &Request) -> Result<(), Refusal> {
     if !matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
         return Ok(());
     }
-    let headers = request.headers();
-    if let Some(origin) = headers.get(header::ORIGIN) {
-        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-        if origin.map(|(_, authority)| authority) != host(headers, request) {
-            return Err(Refusal::Forbidden("not from another site".to_owned()));
-        }
+    if !is_own_page(request) {
+        return Err(Refusal::Forbidden("not from another site".to_owned()));
     }
-    let is_json = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok())
-        .and_then(|kind| kind.split(';').next())
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
-    if request.uri().path().starts_with("/api/") && !is_json {
+    if request.uri().path().starts_with("/api/") && !is_json(request.headers()) {
         return Err(Refusal::Forbidden("send Content-Type: application/json".to_owned()));
     }
     Ok(())
+}
+
+/// A browser's own verdict where it gives one, which holds behind proxies too; else its `Origin` against the name
+/// it asked for. Programs send neither.
+fn is_own_page(request: &Request) -> bool {
+    let headers = request.headers();
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let authority =
+        origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+    authority.is_some() && authority == host(headers, request)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -79,7 +89,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // Not `no-referrer`: with that, browsers name no origin in our own forms either.
+    (header::REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];

@@ -5,15 +5,16 @@ use crate::blocking::blocking;
 use argon2::Argon2;
 use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
-use axum::Form;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Extension, Request, State};
 use axum::http::header::{COOKIE, ORIGIN, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::{Form, Json};
 use records::{Name, Timestamp};
 use rustc_hash::FxHashMap;
 use serde::Deserialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -188,7 +189,7 @@ pub struct Credentials {
 
 pub async fn enter(
     State(shared): Context,
-    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     Form(credentials): Form<Credentials>,
 ) -> Response {
@@ -223,6 +224,11 @@ async fn check(shared: &Arc<Shared>, login: Login, credentials: Credentials) -> 
 pub async fn leave(State(shared): Context, headers: HeaderMap) -> Response {
     shared.sessions.end(&headers);
     ([(SET_COOKIE, set_cookie("", Duration::ZERO, &headers))], Redirect::to("/login")).into_response()
+}
+
+/// Who asks, and whether there is something to leave.
+pub async fn session(State(shared): Context, Extension(operator): Extension<Operator>) -> Response {
+    Json(json!({ "operator": operator.0, "has_login": shared.console.login.is_some() })).into_response()
 }
 
 /// Marked for TLS alone when the page came over TLS.

@@ -86,6 +86,7 @@ pub fn router(console: ConsoleState) -> Router {
         .route("/alerts/acknowledge", post(alerts::acknowledge))
         .route("/alerts/{*id}", get(alerts::one))
         .route("/feed", get(feed::feed))
+        .route("/session", get(login::session))
         .route("/openapi.json", get(assets::openapi))
         .fallback(reply::no_such_route)
         .method_not_allowed_fallback(reply::no_such_method);
