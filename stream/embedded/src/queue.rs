@@ -156,12 +156,11 @@ impl Queue {
 
     /// When little waits, waits a moment for more: one larger write instead of several small ones.
     fn gathered(&self, mut state: MutexGuard<'_, State>) -> Vec<Waiting> {
-        let until = state.oldest + self.gather;
         while state.bytes < self.gather_bytes && state.phase == Phase::Open {
-            let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
-            else {
+            let left = self.gather.saturating_sub(state.oldest.elapsed());
+            if left.is_zero() {
                 break;
-            };
+            }
             state = self.sleep(state, self.gather_bytes, left);
         }
         state.take()

@@ -137,13 +137,12 @@ impl Retainer {
             let retention = shared.options[topic].retention;
             goals.extend(goals_of(shared, topic, retention, now));
         }
-        // Under pressure the one with the most to give gives first.
-        if let Some(largest) = goals.iter_mut().max_by_key(|goal| bytes(shared, goal.index))
-            && pressure > 0
-        {
-            largest.bytes = largest.bytes.max(pressure);
+        for goal in &mut goals {
+            goal.bytes = goal.bytes.max(pressure);
         }
         goals.retain(|goal| goal.bytes > 0 || self.may_be_old(goal));
+        // Who has the most to give gives first.
+        goals.sort_by_key(|goal| std::cmp::Reverse(bytes(shared, goal.index)));
         goals
     }
 
@@ -253,15 +252,11 @@ fn goals_of(shared: &Shared, topic: Topic, retention: Retention, now: i64) -> Ve
     let goal = |index| Goal {
         index,
         keep: shared.roster.keep(index),
-        bytes: 0,
+        bytes: total.saturating_sub(retention.bytes.unwrap_or(u64::MAX)),
         before_ms: retention.age.map(before),
     };
     let has_read_rows = |goal: &Goal| shared.partitions[goal.index].extent().first < goal.keep;
-    let mut goals: Vec<_> = indices.into_iter().map(goal).filter(has_read_rows).collect();
-    if let Some(largest) = goals.iter_mut().max_by_key(|goal| bytes(shared, goal.index)) {
-        largest.bytes = total.saturating_sub(retention.bytes.unwrap_or(u64::MAX));
-    }
-    goals
+    indices.into_iter().filter(|index| bytes(shared, *index) > 0).map(goal).filter(has_read_rows).collect()
 }
 
 fn bytes(shared: &Shared, index: usize) -> u64 {
