@@ -10,7 +10,7 @@ pub(super) const IN: Topic = Topic::Telemetry;
 pub(super) const OUT: Topic = Topic::Observations;
 
 /// Longer than anything that is about to happen takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long nothing must happen to say that nothing happens.
 const SILENCE: Duration = Duration::from_millis(60);
 

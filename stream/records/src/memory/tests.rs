@@ -141,6 +141,17 @@ async fn a_commit_to_nowhere_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_reader_that_was_replaced_learns_it_while_it_waits() {
+    let log = MemoryLog::new(|_| 1);
+    let mut consumer = log.consumer("sink", &[Topic::Telemetry]);
+    let waiting = tokio::spawn(async move { consumer.poll().await });
+    tokio::task::yield_now().await;
+    let _newer = log.consumer("sink", &[Topic::Telemetry]);
+    let answer = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it wakes");
+    assert!(matches!(answer, Ok(Err(LogError::Fenced))), "{answer:?}");
+}
+
+#[tokio::test]
 async fn partitions_take_turns() {
     let log = MemoryLog::new(|_| 2);
     log.limit_batches(1);
