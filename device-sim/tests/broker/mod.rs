@@ -53,6 +53,11 @@ impl Broker {
             .collect()
     }
 
+    /// All payloads in order of arrival.
+    pub fn arrivals(&self) -> Vec<Vec<u8>> {
+        self.received.lock().unwrap().iter().map(|publish| publish.payload.to_vec()).collect()
+    }
+
     pub fn count(&self) -> usize {
         self.received.lock().unwrap().len()
     }
