@@ -140,10 +140,11 @@ fn connect(address: SocketAddr, index: usize) -> TcpStream {
 fn publish(id: usize, payload: &[u8]) -> Vec<u8> {
     let topic = format!("up/{DEVICE}/telemetry");
     let len = 2 + topic.len() + 2 + payload.len();
-    let length = [len as u8 | 0x80, (len >> 7) as u8];
-    assert!((128..128 * 128).contains(&len));
-    let head = [&[0x32][..], &length, &[0, topic.len() as u8], topic.as_bytes(), &[0, id as u8]];
-    [&head.concat(), payload].concat()
+    let head = match len {
+        ..128 => vec![0x32, len as u8],
+        _ => vec![0x32, len as u8 | 0x80, (len >> 7) as u8],
+    };
+    [&head, &[0, topic.len() as u8][..], topic.as_bytes(), &[0, id as u8], payload].concat()
 }
 
 criterion_group!(benches, sessions);

@@ -105,7 +105,7 @@ impl<P: Producer> Gate<P> {
 
     /// Returns when these entries, or newer ones, stand on the log.
     pub(crate) async fn announce(&self, devices: &[Device]) -> Result<(), Closed> {
-        self.announcer.announce(&self.log, devices).await
+        self.announcer.announce(&self.log, devices).await.inspect_err(|Closed| self.log_closed.cancel())
     }
 
     /// A number that was not given before.

@@ -14,10 +14,11 @@ pub(crate) struct Outage {
     metrics: Arc<Metrics>,
 }
 
-/// One append that the log has refused at least once; dropped when it went through or was given up.
+/// One append that the log has refused at least once. Dropping it without [`Waiting::end`] gives it up.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     outage: Arc<Outage>,
+    is_through: bool,
 }
 
 /// The log is closed: nothing will be accepted any more.
@@ -36,14 +37,23 @@ impl Outage {
             tracing::warn!(%error, cause, "the log takes nothing: not reading from devices until it does");
         }
         self.metrics.waiting_appends.inc();
-        Waiting { outage: self.clone() }
+        Waiting { outage: self.clone(), is_through: false }
+    }
+}
+
+impl Waiting {
+    /// The append went through, whether or not it had to wait.
+    pub(crate) fn end(waiting: Option<Waiting>) {
+        if let Some(mut waiting) = waiting {
+            waiting.is_through = true;
+        }
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.outage.metrics.waiting_appends.dec();
-        if self.outage.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if self.outage.waiting.fetch_sub(1, Ordering::Relaxed) == 1 && self.is_through {
             tracing::info!("the log takes records again");
         }
     }
@@ -63,7 +73,10 @@ pub(crate) async fn append_until_durable<P: Producer>(
     let mut waiting = None;
     for attempt in 0.. {
         match log.append(batches.to_vec()).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                Waiting::end(waiting);
+                return Ok(());
+            }
             Err(AppendError::Closed) => return Err(Closed),
             Err(error) => {
                 waiting.get_or_insert_with(|| outage.begin(&error));

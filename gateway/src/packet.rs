@@ -76,9 +76,7 @@ pub(crate) fn front(bytes: &[u8], max_payload: usize) -> Result<Front<'_>, Viola
     if header.kind == PUBLISH {
         return front_publish(bytes, &header, max_payload);
     }
-    if header.remaining > MAX_CONTROL {
-        return Err(Violation::TooLong);
-    }
+    header.check_control()?;
     match bytes.get(..end) {
         Some(packet) => Ok(Front::Whole(control(packet, &header)?, end)),
         None => Ok(Front::Partial),
@@ -105,6 +103,19 @@ impl Header {
             }
         }
         if length.len() < 4 { Ok(None) } else { Err(Violation::Malformed) }
+    }
+
+    /// Refuses what no client sends, before its bytes are waited for.
+    fn check_control(&self) -> Result<(), Violation> {
+        let reserved = if matches!(self.kind, SUBSCRIBE | UNSUBSCRIBE) { 0b0010 } else { 0 };
+        match (self.kind, self.remaining) {
+            (4..=7, _) => Err(Violation::Unexpected),
+            _ if self.flags != reserved => Err(Violation::Malformed),
+            (PINGREQ | DISCONNECT, 0) => Ok(()),
+            (CONNECT | SUBSCRIBE | UNSUBSCRIBE, 1..=MAX_CONTROL) => Ok(()),
+            (CONNECT | SUBSCRIBE | UNSUBSCRIBE, 1..) => Err(Violation::TooLong),
+            _ => Err(Violation::Malformed),
+        }
     }
 
     fn for_codec(&self) -> FixedHeader {
@@ -167,15 +178,14 @@ fn packet_id(id: u16) -> Result<u16, Violation> {
     if id == 0 { Err(Violation::PacketId) } else { Ok(id) }
 }
 
+/// A whole packet whose header has passed [`Header::check_control`].
 fn control<'a>(packet: &'a [u8], header: &Header) -> Result<Packet<'a>, Violation> {
-    let reserved = if matches!(header.kind, SUBSCRIBE | UNSUBSCRIBE) { 0b0010 } else { 0 };
-    match (header.kind, header.flags == reserved, header.remaining) {
-        (4..=7, _, _) => Err(Violation::Unexpected),
-        (CONNECT, true, _) => Ok(Packet::Connect(packet)),
-        (PINGREQ, true, 0) => Ok(Packet::PingReq),
-        (DISCONNECT, true, 0) => Ok(Packet::Disconnect),
-        (SUBSCRIBE, true, 1..) => subscribe(packet, header),
-        (UNSUBSCRIBE, true, 1..) => unsubscribe(packet, header),
+    match header.kind {
+        CONNECT => Ok(Packet::Connect(packet)),
+        PINGREQ => Ok(Packet::PingReq),
+        DISCONNECT => Ok(Packet::Disconnect),
+        SUBSCRIBE => subscribe(packet, header),
+        UNSUBSCRIBE => unsubscribe(packet, header),
         _ => Err(Violation::Malformed),
     }
 }

@@ -45,6 +45,24 @@ fn one_handle_sees_what_the_other_did() {
 }
 
 #[test]
+fn many_are_provisioned_all_or_none() {
+    let (_folder, one, other) = open();
+    let old = one.add(new_device("b"), NOW).unwrap();
+    one.disable("b", NOW).unwrap();
+    let devices = ["a", "b", "c"].map(new_device);
+    let passwords = one.provision(&devices, Timestamp(NOW.millis() + 1000)).unwrap();
+    for (device, password) in devices.iter().zip(&passwords) {
+        assert!(other.look_up(&device.id).unwrap().unwrap().credential.matches(password.as_str()));
+    }
+    let kept = other.look_up("b").unwrap().unwrap();
+    assert!(!kept.device.is_enabled && !kept.credential.matches(old.as_str()));
+
+    let bad = [new_device("d"), new_device("not/one")];
+    assert!(matches!(one.provision(&bad, NOW), Err(RegistryError::InvalidId(_))));
+    assert_eq!(one.list().unwrap().len(), 3);
+}
+
+#[test]
 fn changes_are_found_by_revision() {
     let (_folder, one, other) = open();
     for id in ["a", "b", "c"] {
@@ -128,4 +146,17 @@ fn two_processes_may_write_at_once() {
     let entries = one.changed_since(0).unwrap();
     let revisions: Vec<_> = entries.iter().map(|entry| entry.revision).collect();
     assert_eq!(revisions, (1..=40).collect::<Vec<_>>());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, one, _other) = open();
+    one.add(new_device("a"), NOW).unwrap();
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());
+    }
 }

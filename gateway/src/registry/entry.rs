@@ -143,6 +143,19 @@ pub(super) fn set_enabled(
     )
 }
 
+/// What is announced of the entry stays as it is, and so does `updated_at`.
+pub(super) fn set_credential(
+    transaction: &Transaction<'_>,
+    id: &str,
+    credential: &Credential,
+    revision: i64,
+) -> Result<usize, rusqlite::Error> {
+    transaction.execute(
+        "UPDATE device SET credential = ?2, revision = ?3 WHERE id = ?1",
+        params![id, credential.as_str(), revision],
+    )
+}
+
 fn text(row: &Row<'_>, column: usize) -> Result<Name, rusqlite::Error> {
     Ok(Name::new(row.get_ref(column)?.as_str()?))
 }

@@ -11,7 +11,7 @@ pub use password::{Credential, Password};
 
 use crate::RegistryError;
 use records::{Device, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -49,6 +49,26 @@ impl Registry {
         self.insert(device, Credential::of_chosen(password)?, now)
     }
 
+    /// Adds these devices, all or none, for the price of one transaction; one that is registered already keeps its
+    /// entry and gets a new password. The passwords stand in the order of the devices.
+    pub fn provision(&self, devices: &[NewDevice], now: Timestamp) -> Result<Vec<Password>, RegistryError> {
+        let passwords: Vec<Password> =
+            devices.iter().map(|_| Password::random()).collect::<Result<_, _>>()?;
+        let credentials: Vec<Credential> =
+            passwords.iter().map(Credential::of_random).collect::<Result<_, _>>()?;
+        devices.iter().try_for_each(NewDevice::validate)?;
+        self.write(|transaction| {
+            for (device, credential) in devices.iter().zip(&credentials) {
+                let revision = next_revision(transaction)?;
+                if entry::insert(transaction, device, credential, now, revision)? == 0 {
+                    entry::set_credential(transaction, &device.id, credential, revision)?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(passwords)
+    }
+
     /// Every device, by id.
     pub fn list(&self) -> Result<Vec<Device>, RegistryError> {
         let connection = self.lock();
@@ -78,10 +98,8 @@ impl Registry {
         let password = Password::random()?;
         let credential = Credential::of_random(&password)?;
         self.write(|transaction| {
-            let changed = transaction.execute(
-                "UPDATE device SET credential = ?2, revision = ?3 WHERE id = ?1",
-                params![id, credential.as_str(), next_revision(transaction)?],
-            )?;
+            let revision = next_revision(transaction)?;
+            let changed = entry::set_credential(transaction, id, &credential, revision)?;
             if changed == 0 { Err(RegistryError::Unknown(id.into())) } else { Ok(()) }
         })?;
         Ok(password)

@@ -29,6 +29,7 @@ const TABLES: &str = "
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) fn open(path: &Path) -> Result<Connection, RegistryError> {
+    keep_private(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -43,4 +44,14 @@ pub(super) fn open(path: &Path) -> Result<Connection, RegistryError> {
 fn create(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.execute_batch(TABLES)
+}
+
+/// Makes a new file that its owner alone may read: it holds hashes of passwords. SQLite gives its side files the
+/// same mode. Where this fails, opening fails as well and says why.
+fn keep_private(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
 }

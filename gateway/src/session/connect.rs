@@ -16,11 +16,17 @@ use std::sync::Arc;
 /// Longest client id that is kept; the standard asks for 23 bytes at least.
 const MAX_CLIENT_ID: usize = 1024;
 
+/// Type and flags of CONNECT: whoever begins with anything else is not waited for.
+const CONNECT_FIRST_BYTE: u8 = 0x10;
+
 /// One read while connecting: most CONNECT packets are shorter.
 const READ: usize = 512;
 
 /// Makes a session; or counts why not, and tells the client by CONNACK where MQTT has a code for it.
-pub(super) async fn connect<P: Producer>(mut transport: Transport, gate: Arc<Gate<P>>) -> Option<Session<P>> {
+pub(super) async fn connect<P: Producer>(
+    mut transport: Transport,
+    gate: Arc<Gate<P>>,
+) -> Option<Box<Session<P>>> {
     let mut unread = Vec::new();
     let greeted = tokio::select! {
         greeted = greet(&mut transport, &mut unread, &gate) => greeted,
@@ -28,7 +34,7 @@ pub(super) async fn connect<P: Producer>(mut transport: Transport, gate: Arc<Gat
         () = gate.stop.cancelled() => Err(Refusal::Closing),
     };
     match greeted {
-        Ok((device, place)) => Some(session(transport, gate, device, place, unread)),
+        Ok((device, place)) => Some(Box::new(session(transport, gate, device, place, unread))),
         Err(refusal) => {
             gate.metrics.count_refusal(refusal);
             refuse(transport, refusal).await;
@@ -65,18 +71,15 @@ async fn greet<P: Producer>(
 /// Reads until CONNECT is whole. What came behind it stays in `unread`.
 async fn read_connect(transport: &mut Transport, unread: &mut Vec<u8>) -> Result<Connect, Refusal> {
     loop {
-        // No PUBLISH may come before CONNECT, so the payload's limit doesn't matter.
-        match front(unread, 0).map_err(Refusal::Violation)? {
-            Front::Whole(Packet::Connect(packet), len) => {
-                let connect = match greeting(packet).map_err(Refusal::Violation)? {
-                    Greeting::V4(connect) => connect,
-                    Greeting::OtherVersion => return Err(Refusal::Version),
-                };
-                unread.drain(..len);
-                return Ok(connect);
-            }
-            Front::Whole(..) | Front::TooLarge(..) => return Err(Refusal::Violation(Violation::Order)),
-            Front::Partial => {}
+        if unread.first().is_some_and(|first| *first != CONNECT_FIRST_BYTE) {
+            return Err(Refusal::Violation(Violation::Order));
+        }
+        if let Front::Whole(Packet::Connect(packet), len) = front(unread, 0).map_err(Refusal::Violation)? {
+            let Greeting::V4(connect) = greeting(packet).map_err(Refusal::Violation)? else {
+                return Err(Refusal::Version);
+            };
+            unread.drain(..len);
+            return Ok(connect);
         }
         let mut buffer = [0; READ];
         let read = std::future::poll_fn(|cx| transport.poll_read(cx, &mut buffer)).await;

@@ -83,6 +83,7 @@ impl Ledger {
                 Poll::Ready(durable) => durable?,
             }
             if let Some(done) = self.under_way.take() {
+                Waiting::end(done.waiting);
                 done.work.settle(gate, outbox);
             }
         }

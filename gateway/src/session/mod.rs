@@ -27,7 +27,7 @@ use tokio::time::Sleep;
 
 /// Serves one connection to its end. Never fails: whatever goes wrong ends this connection alone.
 pub(crate) async fn serve<P: Producer>(transport: Transport, gate: Arc<Gate<P>>) {
-    // Boxed, so that a session that has connected doesn't carry the room that connecting took.
+    // Both are boxed, so that the task of a connected session doesn't carry the room that connecting took.
     if let Some(session) = Box::pin(connect::connect(transport, gate)).await {
         session.run().await;
     }
@@ -63,15 +63,16 @@ struct Sender {
 const MAX_OUTBOX: usize = 64 << 10;
 
 impl<P: Producer> Session<P> {
-    async fn run(mut self) {
-        self.take_unread();
+    async fn run(mut self: Box<Self>) {
+        self.take_unread((self.gate.clock)());
         let ending = std::future::poll_fn(|cx| self.poll(cx)).await;
         self.gate.metrics.count_ending(ending);
         self.gate.metrics.count_abandoned(self.ledger.abandon());
         tracing::debug!(device = %self.device.id, ending = ending.name(), "session over");
         // First the socket, then the place: who takes over finds the old connection closed.
-        self.transport.close().await;
-        drop(self.place);
+        let Session { transport, place, .. } = *self;
+        transport.close().await;
+        drop(place);
     }
 
     /// Goes on for as long as something moves. When it returns `Pending`, whatever can move wakes the task.
@@ -154,13 +155,13 @@ impl<P: Producer> Session<P> {
             self.unread.extend_from_slice(&bytes[taken..]);
         } else {
             self.unread.extend_from_slice(bytes);
-            self.take_unread();
+            self.take_unread(ingest_time);
         }
     }
 
-    fn take_unread(&mut self) {
+    fn take_unread(&mut self, ingest_time: Timestamp) {
         let mut unread = std::mem::take(&mut self.unread);
-        let taken = self.take_packets(&unread, (self.gate.clock)());
+        let taken = self.take_packets(&unread, ingest_time);
         if taken < unread.len() {
             unread.drain(..taken);
             self.unread = unread;
