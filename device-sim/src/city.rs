@@ -8,7 +8,9 @@ use crate::schedule::Schedule;
 use crate::strike::hit;
 use crate::voice::{Model, READER_SLOTS, Voice};
 use crate::{place, script};
-use firmware_protocol::{FrameContent, FrameQuantity, FrameReading, Position, TelemetryFrame, is_device_id};
+use firmware_protocol::{
+    FrameContent, FrameQuantity, FrameReading, MAX_TIME, Position, TelemetryFrame, is_device_id,
+};
 
 /// A city, ready to speak. A pure function of its configuration and of `now`.
 #[derive(Clone, Debug)]
@@ -99,14 +101,15 @@ impl City {
 
     /// The messages of a device that are due in `[from, to)`, oldest first.
     pub fn schedule(&self, device: usize, from: i64, to: i64) -> Schedule<'_> {
-        let next = self.voices.get(device).map_or(0, |voice| voice.first_at(from - self.origin));
+        let next =
+            self.voices.get(device).map_or(0, |voice| voice.first_at(from.saturating_sub(self.origin)));
         Schedule { city: self, device, next, to }
     }
 
-    /// Message `sequence` of a device; `None` for a device that isn't there.
+    /// Message `sequence` of a device; `None` for a device that isn't there, and after the year 9999.
     pub fn message(&self, device: usize, sequence: u64) -> Option<Message> {
         let voice = self.voices.get(device)?;
-        let time = self.origin + voice.due(sequence);
+        let time = voice.due(sequence).checked_add(self.origin).filter(|time| *time <= MAX_TIME)?;
         let content = self.content(voice, sequence, time);
         let frame = TelemetryFrame {
             epoch: self.epoch,

@@ -15,7 +15,7 @@ impl Schedule<'_> {
     /// How many are left, without making them.
     pub fn remaining(&self) -> u64 {
         let Some(voice) = self.city.voices.get(self.device) else { return 0 };
-        voice.first_at(self.to - self.city.origin).saturating_sub(self.next)
+        voice.first_at(self.to.saturating_sub(self.city.origin)).saturating_sub(self.next)
     }
 }
 
@@ -24,7 +24,7 @@ impl Iterator for Schedule<'_> {
 
     fn next(&mut self) -> Option<Message> {
         let voice = self.city.voices.get(self.device)?;
-        if self.city.origin + voice.due(self.next) >= self.to {
+        if voice.due(self.next).saturating_add(self.city.origin) >= self.to {
             return None;
         }
         let message = self.city.message(self.device, self.next)?;

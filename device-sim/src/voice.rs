@@ -27,20 +27,20 @@ pub enum Model {
 impl Voice {
     /// When a message is due, milliseconds after the city's origin.
     pub fn due(&self, sequence: u64) -> i64 {
-        let (sequence, slots) = (sequence as i64, READER_SLOTS as i64);
+        let (sequence, slots) = (i64::try_from(sequence).unwrap_or(i64::MAX), READER_SLOTS as i64);
         let within = match self.model {
             Model::Reader(_) => {
                 let quarters = [0, 1, 3][(sequence % slots) as usize];
-                sequence / slots * self.every + quarters * self.every / 4
+                (sequence / slots).saturating_mul(self.every).saturating_add(quarters * self.every / 4)
             }
-            _ => sequence * self.every,
+            _ => sequence.saturating_mul(self.every),
         };
-        self.phase + within
+        within.saturating_add(self.phase)
     }
 
     /// The first message due at or after that many milliseconds past the origin.
     pub fn first_at(&self, after: i64) -> u64 {
-        let cycles = (after - self.phase).div_euclid(self.every).max(0) as u64;
+        let cycles = after.saturating_sub(self.phase).div_euclid(self.every).max(0) as u64;
         let start = if matches!(self.model, Model::Reader(_)) { cycles * READER_SLOTS } else { cycles };
         (start..).find(|sequence| self.due(*sequence) >= after).unwrap_or(start)
     }

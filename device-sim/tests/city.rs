@@ -79,6 +79,9 @@ fn nothing_is_said_before_the_origin() {
     assert_eq!(city.schedule(0, i64::MIN / 2, origin).count(), 0);
     let first = city.schedule(0, i64::MIN / 2, origin + HOUR).next().unwrap();
     assert_eq!(first.sequence, 0);
+    assert_eq!(city.schedule(0, i64::MIN, i64::MAX).next(), Some(first.clone()));
+    assert_eq!((city.message(0, u64::MAX), city.schedule(0, i64::MAX, i64::MAX).next()), (None, None));
+    assert_eq!(city.message(usize::MAX, 0), None);
     assert!(first.time >= origin);
 }
 

@@ -122,6 +122,7 @@ async fn live_devices_stop_when_told() {
     let config =
         RunConfig { passwords: right, backlog: Duration::from_secs(3_600), speed: 60.0, ..to(&broker) };
     let (progress, stop) = (Arc::new(Progress::default()), CancellationToken::new());
+    assert!(!progress.report().is_live());
     let running = tokio::spawn(run(city, config, clock(), progress.clone(), stop.clone()));
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     let report = progress.report();

@@ -9,7 +9,7 @@ use device::Device;
 use pace::Pace;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -54,6 +54,7 @@ impl Default for RunConfig {
 /// How far a run is; may be read at any time.
 #[derive(Debug, Default)]
 pub struct Progress {
+    is_counted: AtomicBool,
     total: AtomicU64,
     delivered: AtomicU64,
     live: AtomicU64,
@@ -64,6 +65,8 @@ pub struct Progress {
 /// [`Progress`] at an instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProgressReport {
+    /// Whether the run has begun: `total` is known.
+    pub is_counted: bool,
     /// Messages in the backlog.
     pub total: u64,
     /// Those of them that were acknowledged.
@@ -77,9 +80,9 @@ pub struct ProgressReport {
 }
 
 impl ProgressReport {
-    /// Whether the backlog is delivered.
+    /// Whether the backlog is delivered (at once when there is none).
     pub fn is_live(&self) -> bool {
-        self.total > 0 && self.delivered == self.total
+        self.is_counted && self.delivered == self.total
     }
 }
 
@@ -87,6 +90,7 @@ impl Progress {
     /// How far it is now.
     pub fn report(&self) -> ProgressReport {
         ProgressReport {
+            is_counted: self.is_counted.load(Ordering::Relaxed),
             total: self.total.load(Ordering::Relaxed),
             delivered: self.delivered.load(Ordering::Relaxed),
             live: self.live.load(Ordering::Relaxed),
@@ -108,10 +112,12 @@ pub async fn run(
     progress: Arc<Progress>,
     stop: CancellationToken,
 ) -> ProgressReport {
-    let from = city.now() - i64::try_from(config.backlog.as_millis()).unwrap_or(i64::MAX / 4);
+    let backlog = i64::try_from(config.backlog.as_millis()).unwrap_or(i64::MAX);
+    let from = city.now().saturating_sub(backlog).max(city.origin);
     let devices = 0..city.devices().len();
     let total = devices.clone().map(|device| city.schedule(device, from, city.now()).remaining()).sum();
     progress.total.store(total, Ordering::Relaxed);
+    progress.is_counted.store(true, Ordering::Relaxed);
     let pace = Arc::new(Pace::new(from));
     let shared = Arc::new(Shared { city, config, clock, progress, stop, pace, doors: Semaphore::new(32) });
     let mut tasks = JoinSet::new();

@@ -38,7 +38,7 @@ impl Pace {
 pub async fn lead(pace: &Pace, end: i64, devices: usize) {
     let mut expected = 0;
     loop {
-        let limit = *pace.limit.borrow() + SLICE;
+        let limit = pace.limit.borrow().saturating_add(SLICE);
         if limit >= end {
             break;
         }
