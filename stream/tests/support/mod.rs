@@ -1,0 +1,3 @@
+//! What the tests of the stream stage share.
+
+pub mod script;

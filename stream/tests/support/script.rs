@@ -1,0 +1,349 @@
+//! The language of the scripts.
+
+use records::{
+    Action, AlertState, Body, Device, Family, Observation, Quantity, Reading, Record, Severity, Subject,
+    TagRead, Tick, Timestamp, Topic, Verb,
+};
+use std::collections::BTreeMap;
+use stream::rule::Ruleset;
+use stream::{AreaConfig, AreaJob, Counts, DeviceConfig, DeviceJob, Job, Outputs, Partitions};
+
+/// 2026-05-04T00:00:00Z.
+const MIDNIGHT: i64 = 1_777_852_800_000;
+
+const ONE_EACH: Partitions = Partitions { telemetry: 1, observations: 1, aggregates: 1, alerts: 1 };
+
+/// A script.
+pub struct Script;
+
+impl Script {
+    /// Its lines without what is expected.
+    pub fn lines(script: &str) -> impl Iterator<Item = &str> {
+        script.lines().filter(|line| !line.starts_with("out ") && !line.starts_with("counted"))
+    }
+}
+
+/// Both jobs, one behind the other.
+pub struct Stage {
+    device: DeviceJob,
+    area: AreaJob,
+    now: Timestamp,
+    shown: Vec<String>,
+    counts: Counts,
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        let (device, area) = jobs();
+        let shown = vec!["windows".into(), "alerts".into(), "sightings".into()];
+        Stage { device, area, now: Timestamp(MIDNIGHT), shown, counts: Counts::default() }
+    }
+}
+
+fn jobs() -> (DeviceJob, AreaJob) {
+    (
+        DeviceJob::new(DeviceConfig::default(), Ruleset::default(), ONE_EACH),
+        AreaJob::new(AreaConfig::default(), Ruleset::default(), ONE_EACH),
+    )
+}
+
+impl Stage {
+    /// Throws both jobs away and builds them from their snapshots.
+    pub fn restart(&mut self) {
+        let (mut device, mut area) = jobs();
+        device.restore(0, Some(&self.device.snapshot(0))).expect("it is our own");
+        area.restore(0, Some(&self.area.snapshot(0))).expect("it is our own");
+        (self.device, self.area) = (device, area);
+    }
+
+    /// Runs a line and says what came out.
+    pub fn run(&mut self, line: &str) -> Vec<String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            [] => Vec::new(),
+            [word, ..] if word.starts_with('#') => Vec::new(),
+            ["show", shown @ ..] => {
+                self.shown.extend(shown.iter().map(|word| word.to_string()));
+                Vec::new()
+            }
+            ["restart"] => {
+                self.restart();
+                Vec::new()
+            }
+            ["count"] => vec![self.counted()],
+            ["device", id, family, area, rest @ ..] => {
+                self.record(device(id, family, area, &Options::of(rest)))
+            }
+            ["in", at, device, rest @ ..] => self.message(at, device, rest, readings),
+            ["reads", at, device, rest @ ..] => self.message(at, device, rest, reads),
+            ["tick", at] => {
+                self.now = self.now.max(time(at));
+                self.record(Record::Tick(Tick { at: time(at), source: 0, sources: 1 }))
+            }
+            ["ack", alert, "by", actor, "at", at] => self.acknowledge(alert, actor, time(at)),
+            _ => panic!("no such line: {line}"),
+        }
+    }
+
+    fn message(&mut self, at: &str, device: &str, rest: &[&str], body: fn(&[&str]) -> Body) -> Vec<String> {
+        let event_time = time(at);
+        let options = Options::of(rest);
+        let ingest_time = options.get("at").map_or(event_time.max(self.now), |at| time(&at));
+        self.now = self.now.max(ingest_time);
+        let device_time = match options.get("clock").as_deref() {
+            None => Some(event_time),
+            Some("none") => None,
+            Some(at) => Some(time(at)),
+        };
+        self.record(Record::Observation(Observation {
+            device: device.into(),
+            epoch: options.number("epoch").unwrap_or(0),
+            sequence: options.get("seq").map(|sequence| sequence.parse().expect("a number")),
+            device_time,
+            event_time,
+            ingest_time,
+            position: None,
+            is_late: false,
+            body: body(rest),
+        }))
+    }
+
+    fn acknowledge(&mut self, alert: &str, actor: &str, at: Timestamp) -> Vec<String> {
+        let subject = alert.split('/').nth(1).expect("rule/subject/time");
+        let action = |subject| {
+            Record::Action(Action {
+                alert: alert.into(),
+                subject,
+                verb: Verb::Acknowledge,
+                actor: actor.into(),
+                at,
+                note: String::new(),
+            })
+        };
+        if !["standing-queue", "tag-missing"].iter().any(|rule| alert.starts_with(rule)) {
+            return self.record(action(Subject::Device(subject.into())));
+        }
+        let mut out = Outputs::new(ONE_EACH);
+        self.area.run(0, subject.as_bytes(), action(Subject::Area(subject.into())), &mut out);
+        self.show_area(out)
+    }
+
+    /// Through both jobs.
+    fn record(&mut self, record: Record) -> Vec<String> {
+        let mut out = Outputs::new(ONE_EACH);
+        self.device.run(0, b"", record, &mut out);
+        self.note(&mut out);
+        let mut shown = Vec::new();
+        let mut behind = Outputs::new(ONE_EACH);
+        for (place, batch) in out.take() {
+            for (key, value) in batch.iter() {
+                let record = Record::decode(value).expect("what a job writes can be read");
+                shown.extend(self.show(&record, place.topic));
+                if place.topic == Topic::Aggregates {
+                    self.area.run(0, key, record, &mut behind);
+                }
+            }
+        }
+        shown.extend(self.show_area(behind));
+        shown
+    }
+
+    fn show_area(&mut self, mut out: Outputs) -> Vec<String> {
+        let mut shown = Vec::new();
+        for (place, batch) in out.take() {
+            for (_, value) in batch.iter() {
+                let record = Record::decode(value).expect("what a job writes can be read");
+                shown.extend(self.show(&record, place.topic));
+            }
+        }
+        let counts = out.take_counts();
+        let late = counts.of(stream::Fact::RowLate);
+        let ignored = counts.of(stream::Fact::ActionIgnored);
+        self.counts.add(stream::Fact::RowLate, late);
+        self.counts.add(stream::Fact::ActionIgnored, ignored);
+        shown
+    }
+
+    fn note(&mut self, out: &mut Outputs) {
+        for (fact, times) in out.take_counts().iter() {
+            self.counts.add(fact, times);
+        }
+    }
+
+    fn counted(&mut self) -> String {
+        let unremarkable = ["Observation", "Device", "Tick", "Action", "Unsequenced"];
+        let mut line = "counted".to_owned();
+        for (fact, times) in std::mem::take(&mut self.counts).iter() {
+            let name = format!("{fact:?}");
+            if !unremarkable.contains(&name.as_str()) {
+                line += &format!(" {name}={times}");
+            }
+        }
+        line
+    }
+
+    fn show(&self, record: &Record, topic: Topic) -> Option<String> {
+        let (what, line) = match record {
+            Record::Observation(message) => ("observations", show_observation(message)),
+            Record::Aggregate(row) => {
+                let window = format!("[{},{})", clock(row.window.start), clock(row.window.end));
+                let mut line = format!("{} {} {window} n={}", row.subject.name(), row.quantity, row.count);
+                if row.good != row.count {
+                    line += &format!(" good={}", row.good);
+                }
+                line += &format!(" mean={} min={} max={} sum={}", row.mean, row.min, row.max, row.sum);
+                if row.revision > 0 {
+                    line += &format!(" revision={}", row.revision);
+                }
+                line +=
+                    &format!(" as of {}{}", clock(row.as_of), if row.is_backfill { " backfill" } else { "" });
+                ("windows", line)
+            }
+            Record::Sighting(row) => {
+                let (first, last) = (clock(row.first_seen), clock(row.last_seen));
+                let line = format!("sighting {} {} {first} to {last} n={}", row.device, row.epc, row.count);
+                ("sightings", format!("{line} as of {}", clock(row.as_of)))
+            }
+            Record::Alert(alert) => {
+                let state = match (alert.state, alert.transition) {
+                    (AlertState::Open, 0) => "opens",
+                    (AlertState::Open, _) => "changes",
+                    (AlertState::Acknowledged, _) if alert.actor.is_some() => "acknowledged",
+                    (AlertState::Acknowledged, _) => "changes",
+                    (AlertState::Cleared, _) => "clears",
+                };
+                let severity = match alert.severity {
+                    Severity::Minor => "minor",
+                    Severity::Moderate => "moderate",
+                    Severity::Severe => "severe",
+                    Severity::Extreme => "extreme",
+                };
+                let (since, at) = (clock(alert.opened_at), clock(alert.at));
+                let mut line = format!("alert {} {state} {severity} since {since} at {at}", alert.id);
+                line += &format!(
+                    " as of {}{}",
+                    clock(alert.as_of),
+                    if alert.is_backfill { " backfill" } else { "" }
+                );
+                line += &format!(": {}", alert.text);
+                ("alerts", line)
+            }
+            Record::Tick(tick) => ("ticks", format!("tick {}", clock(tick.at))),
+            Record::Device(device) => ("devices", format!("device {} on {topic}", device.id)),
+            Record::Action(_) | Record::Quarantined(_) => panic!("not written by a job"),
+        };
+        self.shown.iter().any(|shown| shown == what).then(|| format!("out {line}"))
+    }
+}
+
+fn show_observation(message: &Observation) -> String {
+    let mut line = format!("observation {} {}", message.device, clock(message.event_time));
+    if let Body::Readings(readings) = &message.body {
+        for reading in readings {
+            line += &format!(" {}={} {:?}", reading.quantity, reading.value, reading.quality.flag);
+            for test in [records::Test::Range, records::Test::Clock] {
+                if reading.quality.has_failed(test) {
+                    line += &format!("({test:?})");
+                }
+            }
+        }
+    }
+    if message.is_late {
+        line += " late";
+    }
+    line
+}
+
+fn device(id: &str, family: &str, area: &str, options: &Options) -> Record {
+    Record::Device(Device {
+        id: id.into(),
+        family: Family::from_name(family).unwrap_or_else(|| panic!("no family {family}")),
+        label: options.get("label").unwrap_or_default().into(),
+        area: area.into(),
+        rank: options.number("rank").unwrap_or(0),
+        position: None,
+        is_enabled: !options.has("off"),
+        updated_at: options.get("at").map_or(Timestamp(MIDNIGHT - 60_000), |at| time(&at)),
+    })
+}
+
+const OPTIONS: [&str; 4] = ["at", "seq", "epoch", "clock"];
+
+/// `quantity=value`, or a value of temperature.
+fn readings(words: &[&str]) -> Body {
+    let reading = |word: &&str| {
+        let (name, value) = word.split_once('=').unwrap_or(("temperature", word));
+        if OPTIONS.contains(&name) {
+            return None;
+        }
+        let (quantity, quality) = (Quantity::from_name(name), records::Quality::default());
+        Some(Reading { quantity, value: value.parse().expect("a number"), quality })
+    };
+    Body::Readings(words.iter().filter_map(reading).collect())
+}
+
+fn reads(words: &[&str]) -> Body {
+    let words = words.iter().filter(|word| !word.contains('='));
+    let read = |epc: &&str| TagRead {
+        epc: (*epc).into(),
+        antenna: 1,
+        rssi: None,
+        count: 1,
+        first_seen: None,
+        last_seen: None,
+    };
+    Body::TagReads(words.map(read).collect())
+}
+
+/// `key=value` and single words.
+struct Options(BTreeMap<String, String>);
+
+impl Options {
+    fn of(words: &[&str]) -> Options {
+        let pair = |word: &&str| match word.split_once('=') {
+            Some((key, value)) => (key.to_owned(), value.to_owned()),
+            None => (word.to_string(), String::new()),
+        };
+        Options(words.iter().map(pair).collect())
+    }
+
+    fn get(&self, key: &str) -> Option<String> {
+        self.0.get(key).cloned()
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    fn number(&self, key: &str) -> Option<u32> {
+        self.get(key).map(|value| value.parse().expect("a number"))
+    }
+}
+
+/// `h:mm[:ss[.mmm]]` of the day, or milliseconds since 1970 after `@`.
+pub fn time(text: &str) -> Timestamp {
+    if let Some(millis) = text.strip_prefix('@') {
+        return Timestamp(millis.parse().expect("milliseconds"));
+    }
+    let mut millis = 0.0;
+    for (part, unit) in text.split(':').zip([3_600_000.0, 60_000.0, 1000.0]) {
+        millis += part.parse::<f64>().expect("h:mm[:ss[.mmm]]") * unit;
+    }
+    Timestamp(MIDNIGHT + millis.round() as i64)
+}
+
+fn clock(at: Timestamp) -> String {
+    let millis = at.0 - MIDNIGHT;
+    if !(0..86_400_000).contains(&millis) {
+        return format!("@{}", at.0);
+    }
+    let (seconds, millis) = (millis / 1000, millis % 1000);
+    let mut text = format!("{}:{:02}", seconds / 3600, seconds / 60 % 60);
+    if seconds % 60 != 0 || millis != 0 {
+        text += &format!(":{:02}", seconds % 60);
+    }
+    if millis != 0 {
+        text += &format!(".{millis:03}");
+    }
+    text
+}
