@@ -203,3 +203,59 @@ impl Drop for Place {
         self.control.over.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enter(keep_alive: u16) -> (Arc<Sessions>, Place) {
+        let sessions = Arc::new(Sessions::default());
+        let client = Client { device: "d".into(), id: "c".into() };
+        let (place, older) = sessions.enter(client, keep_alive, 7);
+        assert!(older.is_none());
+        (sessions, place)
+    }
+
+    fn cut(place: &Place) -> Option<Cut> {
+        place.control.poll_cut(&Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn silence_is_cut_after_one_and_a_half_keep_alives() {
+        for (keep_alive, ticks) in [(1, 3), (2, 6), (10, 30), (u16::MAX, 196_605)] {
+            let (sessions, place) = enter(keep_alive);
+            (0..ticks).for_each(|_| sessions.sweep());
+            assert_eq!(cut(&place), None, "{keep_alive} s");
+            sessions.sweep();
+            assert_eq!(cut(&place), Some(Cut::KeepAlive), "{keep_alive} s");
+        }
+        let (sessions, place) = enter(0);
+        (0..1_000_000).for_each(|_| sessions.sweep());
+        assert_eq!(cut(&place), None);
+    }
+
+    #[test]
+    fn only_silence_is_forgiven() {
+        let (_sessions, place) = enter(0);
+        place.control.cut(Cut::KeepAlive);
+        assert!(place.control.forgive_silence());
+        assert_eq!(cut(&place), None);
+        place.control.cut(Cut::KeepAlive);
+        place.control.cut(Cut::TakenOver);
+        assert!(!place.control.forgive_silence());
+        assert_eq!(cut(&place), Some(Cut::TakenOver));
+    }
+
+    #[test]
+    fn a_place_that_was_taken_over_leaves_the_newer_alone() {
+        let (sessions, older) = enter(0);
+        let (newer, replaced) = sessions.enter(older.client.clone(), 0, 7);
+        assert!(Arc::ptr_eq(&replaced.unwrap(), &older.control));
+        assert_eq!(cut(&older), Some(Cut::TakenOver));
+        drop(older);
+        sessions.stop();
+        assert_eq!(cut(&newer), Some(Cut::Stopping));
+        drop(newer);
+        assert!(sessions.lock().is_empty());
+    }
+}
