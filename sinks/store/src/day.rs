@@ -69,18 +69,36 @@ pub(crate) fn file_name(id: u64) -> String {
     format!("{id:010}.parquet")
 }
 
-/// The number in the name of a file that is ours, finished or not; `None` for anybody else's.
-pub(crate) fn file_number(name: &str) -> Option<u64> {
-    let number = name.strip_suffix(UNFINISHED).unwrap_or(name).strip_suffix(".parquet")?;
-    let is_ours = number.len() >= 10 && number.bytes().all(|byte| byte.is_ascii_digit());
-    is_ours.then(|| number.parse().ok()).flatten()
+/// Its name while it is written. Other programs pass over names that begin with `_`.
+pub(crate) fn unfinished_name(id: u64) -> String {
+    format!("_{}.tmp", file_name(id))
 }
 
-/// Behind the name of a file that is being written.
-pub(crate) const UNFINISHED: &str = ".tmp";
+/// Its name after it was set aside.
+pub(crate) fn set_aside_name(id: u64) -> String {
+    format!("_{}.damaged", file_name(id))
+}
 
-/// Behind the name of a file that was set aside.
-pub(crate) const SET_ASIDE: &str = ".damaged";
+/// What a name in a day's folder says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Finished(u64),
+    Unfinished(u64),
+    SetAside(u64),
+}
+
+/// `None` for a file that is not ours.
+pub(crate) fn find(name: &str) -> Option<Found> {
+    let digits = name.trim_start_matches('_').split('.').next()?;
+    let id = digits.parse().ok()?;
+    if name == file_name(id) {
+        Some(Found::Finished(id))
+    } else if name == unfinished_name(id) {
+        Some(Found::Unfinished(id))
+    } else {
+        (name == set_aside_name(id)).then_some(Found::SetAside(id))
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -104,18 +122,21 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_names_have_a_number() {
-        for (name, number) in [
-            ("0000000012.parquet", Some(12)),
-            ("0000000012.parquet.tmp", Some(12)),
-            ("12345678901.parquet", Some(12_345_678_901)),
-            ("0000000012.parquet.damaged", None),
+    fn only_our_own_names_are_found() {
+        for (name, found) in [
+            ("0000000012.parquet", Some(Found::Finished(12))),
+            ("_0000000012.parquet.tmp", Some(Found::Unfinished(12))),
+            ("_0000000012.parquet.damaged", Some(Found::SetAside(12))),
+            ("12345678901.parquet", Some(Found::Finished(12_345_678_901))),
+            ("0000000012.parquet.tmp", None),
+            ("_0000000012.parquet", None),
             ("12.parquet", None),
             ("part-0.parquet", None),
             ("00000000x2.parquet", None),
+            ("", None),
             ("99999999999999999999999.parquet", None),
         ] {
-            assert_eq!(file_number(name), number, "{name}");
+            assert_eq!(find(name), found, "{name}");
         }
     }
 }

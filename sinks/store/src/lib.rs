@@ -26,6 +26,7 @@ mod steps;
 mod writing;
 
 mod bucket;
+mod pages;
 mod reading;
 mod view;
 

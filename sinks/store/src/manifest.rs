@@ -19,7 +19,7 @@ const SCHEMA: &str = "
     CREATE TABLE files (
         id INTEGER PRIMARY KEY, kind TEXT NOT NULL, day INTEGER NOT NULL, level INTEGER NOT NULL,
         age INTEGER NOT NULL, path TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL,
-        tail_start INTEGER NOT NULL, tail INTEGER NOT NULL, chunks BLOB NOT NULL, series BLOB NOT NULL
+        tail_start INTEGER NOT NULL, tail INTEGER NOT NULL, pages BLOB NOT NULL, series BLOB NOT NULL
     ) STRICT;
     CREATE TABLE damaged (path TEXT NOT NULL, day TEXT NOT NULL, rows INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;
     CREATE TABLE series (id INTEGER PRIMARY KEY, subject TEXT NOT NULL, quantity TEXT NOT NULL) STRICT;
@@ -139,15 +139,15 @@ impl Manifest {
     fn file(&self, row: &Row<'_>) -> rusqlite::Result<Option<SealedFile>> {
         let id: i64 = row.get("id")?;
         let kind = Kind::from_name(row.get_ref("kind")?.as_str()?);
-        let chunks = numbers(row.get_ref("chunks")?.as_blob()?);
+        let pages = numbers(row.get_ref("pages")?.as_blob()?);
         let index = index::decode(row.get_ref("series")?.as_blob()?);
-        let (Some(kind), Some(chunks), Some(index)) = (kind, chunks, index) else { return Ok(None) };
+        let (Some(kind), Some(pages), Some(index)) = (kind, pages, index) else { return Ok(None) };
         let day = Day(row.get("day")?);
         let checks = Checks {
             bytes: row.get::<_, i64>("bytes")?.cast_unsigned(),
             tail_start: row.get::<_, i64>("tail_start")?.cast_unsigned(),
             tail: row.get("tail")?,
-            chunks,
+            pages,
         };
         Ok(Some(SealedFile::new(
             id.cast_unsigned(),
@@ -198,7 +198,7 @@ fn apply(transaction: &Transaction<'_>, change: &Change<'_>) -> rusqlite::Result
 /// The column `path` is for people and other programs: what counts, as DuckDB can read it.
 fn add_file(transaction: &Transaction<'_>, file: &SealedFile) -> rusqlite::Result<()> {
     let path = format!("{}/day={}/{}", file.kind.name(), file.day, file_name(file.id));
-    let chunks: Vec<u8> = file.checks.chunks.iter().flat_map(|crc| crc.to_le_bytes()).collect();
+    let pages: Vec<u8> = file.checks.pages.iter().flat_map(|crc| crc.to_le_bytes()).collect();
     transaction
         .prepare("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?
         .execute(params![
@@ -212,7 +212,7 @@ fn add_file(transaction: &Transaction<'_>, file: &SealedFile) -> rusqlite::Resul
             file.checks.bytes.cast_signed(),
             file.checks.tail_start.cast_signed(),
             file.checks.tail,
-            chunks,
+            pages,
             index::encode(&file.index),
         ])
         .map(|_| ())

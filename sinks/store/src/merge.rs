@@ -168,7 +168,7 @@ impl<P: Layout> SeriesReader<P> {
         }
         let rows = self.left.min(BATCH_ROWS);
         let columns = self.columns.as_mut().expect("opened with the row group");
-        P::read(columns, rows, &mut self.batch).map_err(|error| self.file.damaged(error))?;
+        P::read(columns, rows, &mut self.batch).map_err(|error| self.file.broken(error))?;
         self.left -= rows;
         Ok(())
     }

@@ -1,16 +1,14 @@
-//! Bytes of a sealed file, checked before anything is read from them.
+//! Rows of a sealed file.
 
 use crate::StoreError;
-use crate::sealed::SealedFile;
-use bytes::Bytes;
+use crate::pages::{Footer, Pages, Tail};
+use crate::sealed::{Checks, SealedFile};
 use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::DataType;
 use parquet::errors::{ParquetError, Result as Parsed};
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
-use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 /// Why rows of a file could not be read.
@@ -40,26 +38,26 @@ pub(crate) trait Stored: Copy {
 /// A file that is open for reading, with its footer.
 pub(crate) struct OpenFile {
     pub file: Arc<SealedFile>,
-    handle: File,
-    metadata: Arc<ParquetMetaData>,
+    handle: Arc<File>,
+    footer: Arc<Footer>,
 }
 
 impl OpenFile {
     pub fn open(file: &Arc<SealedFile>) -> Result<OpenFile, ReadError> {
         let handle = File::open(&file.path).map_err(|error| failed(file, error))?;
-        let metadata = match file.metadata.get() {
+        let footer = match file.footer.get() {
             Some(known) => Arc::clone(known),
             None => {
                 let read = Arc::new(read_footer(file, &handle)?);
-                Arc::clone(file.metadata.get_or_init(|| read))
+                Arc::clone(file.footer.get_or_init(|| read))
             }
         };
-        Ok(OpenFile { file: Arc::clone(file), handle, metadata })
+        Ok(OpenFile { file: Arc::clone(file), handle: Arc::new(handle), footer })
     }
 
     /// The row groups, in order.
     pub fn groups(&self) -> impl Iterator<Item = Group<'_>> {
-        (0..self.metadata.num_row_groups()).map(|number| Group { file: self, number })
+        (0..self.footer.metadata.num_row_groups()).map(|number| Group { file: self, number })
     }
 
     /// Appends rows `start..start + rows` to `out`.
@@ -73,14 +71,25 @@ impl OpenFile {
             }
             let count = left.min(size - skip);
             let mut columns = P::open(&group)?;
-            P::skip(&mut columns, skip).map_err(|error| self.damaged(error))?;
-            P::read(&mut columns, count, out).map_err(|error| self.damaged(error))?;
+            P::skip(&mut columns, skip).map_err(|error| self.broken(error))?;
+            P::read(&mut columns, count, out).map_err(|error| self.broken(error))?;
             (skip, left) = (0, left - count);
             if left == 0 {
                 return Ok(());
             }
         }
         Err(self.damaged("it has fewer rows than its index"))
+    }
+
+    /// What an error while decoding means: the disk's, if it comes from there.
+    pub fn broken(&self, error: ParquetError) -> ReadError {
+        match error {
+            ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+                Ok(error) => failed(&self.file, *error),
+                Err(other) => self.damaged(other),
+            },
+            other => self.damaged(other),
+        }
     }
 
     pub fn damaged(&self, detail: impl ToString) -> ReadError {
@@ -97,33 +106,25 @@ pub(crate) struct Group<'a> {
 
 impl Group<'_> {
     pub fn rows(&self) -> usize {
-        usize::try_from(self.file.metadata.row_group(self.number).num_rows()).unwrap_or(0)
+        usize::try_from(self.file.footer.metadata.row_group(self.number).num_rows()).unwrap_or(0)
     }
 
-    /// A column, at its first row. Its bytes are read and checked now.
+    /// A column, at its first row. Nothing is read yet.
     pub fn column<T: DataType>(&self, number: usize) -> Result<Column<T>, ReadError> {
-        let OpenFile { file, handle, metadata } = self.file;
-        let group = metadata.row_group(self.number);
+        let OpenFile { file, handle, footer } = self.file;
+        let group = footer.metadata.row_group(self.number);
         let is_known =
             number < group.num_columns() && group.column(number).column_type() == T::get_physical_type();
         if !is_known {
             return Err(self.file.damaged(format!("column {number} has another type")));
         }
         let chunk = group.column(number);
-        let (start, length) = chunk.byte_range();
-        let span =
-            Span::read(handle, file.checks.bytes, start, length).map_err(|error| failed(file, error))?;
-        let expected = file.checks.chunks.get(self.number * group.num_columns() + number);
-        if expected != Some(&crc32fast::hash(&span.bytes)) {
-            return Err(self.file.damaged(format!(
-                "checksum of column {} of row group {}",
-                chunk.column_path(),
-                self.number
-            )));
-        }
-        let pages = SerializedPageReader::new(Arc::new(span), chunk, self.rows(), None)
-            .map_err(|error| self.file.damaged(error))?;
-        let reader = ColumnReaderImpl::new(chunk.column_descr_ptr(), Box::new(pages));
+        let pages = Pages::of(footer, handle, &file.checks, (self.number, number))
+            .map_err(|error| self.file.broken(error))?;
+        let locations = footer.locations(self.number, number);
+        let reader = SerializedPageReader::new(Arc::new(pages), chunk, self.rows(), Some(locations))
+            .map_err(|error| self.file.broken(error))?;
+        let reader = ColumnReaderImpl::new(chunk.column_descr_ptr(), Box::new(reader));
         Ok(Column { reader, values: Vec::new(), levels: Vec::new() })
     }
 }
@@ -171,70 +172,14 @@ fn complete(read: usize, wanted: usize) -> Parsed<()> {
     }
 }
 
-/// Some bytes of a file, at their place in it.
-pub(crate) struct Span {
-    start: u64,
-    file_size: u64,
-    pub bytes: Bytes,
-}
-
-impl Span {
-    pub fn read(mut handle: &File, file_size: u64, start: u64, length: u64) -> std::io::Result<Span> {
-        if start.checked_add(length).is_none_or(|end| end > file_size) {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        let mut bytes = vec![0; usize::try_from(length).map_err(|_| ErrorKind::OutOfMemory)?];
-        handle.seek(SeekFrom::Start(start))?;
-        handle.read_exact(&mut bytes)?;
-        Ok(Span { start, file_size, bytes: bytes.into() })
-    }
-
-    /// Parses the footer from a span that reaches to the end of the file.
-    pub fn footer(&self) -> Parsed<ParquetMetaData> {
-        ParquetMetaDataReader::new().parse_and_finish(self)
-    }
-
-    fn from(&self, at: u64) -> Parsed<Bytes> {
-        let skip = at.checked_sub(self.start).and_then(|skip| usize::try_from(skip).ok());
-        match skip.filter(|skip| *skip <= self.bytes.len()) {
-            Some(skip) => Ok(self.bytes.slice(skip..)),
-            None => Err(ParquetError::EOF(format!("byte {at} was not read"))),
-        }
-    }
-}
-
-impl Length for Span {
-    fn len(&self) -> u64 {
-        self.file_size
-    }
-}
-
-impl ChunkReader for Span {
-    type T = bytes::buf::Reader<Bytes>;
-
-    fn get_read(&self, start: u64) -> Parsed<Self::T> {
-        Ok(bytes::Buf::reader(self.from(start)?))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Parsed<Bytes> {
-        let bytes = self.from(start)?;
-        if length > bytes.len() {
-            return Err(ParquetError::EOF(format!("{length} bytes at {start} were not read")));
-        }
-        Ok(bytes.slice(..length))
-    }
-}
-
-fn read_footer(file: &Arc<SealedFile>, handle: &File) -> Result<ParquetMetaData, ReadError> {
+fn read_footer(file: &Arc<SealedFile>, handle: &File) -> Result<Footer, ReadError> {
     let damaged = |detail: String| ReadError::Damaged { file: Arc::clone(file), detail };
-    let checks = &file.checks;
-    let length = checks.bytes.saturating_sub(checks.tail_start);
-    let tail =
-        Span::read(handle, checks.bytes, checks.tail_start, length).map_err(|error| failed(file, error))?;
-    if crc32fast::hash(&tail.bytes) != checks.tail {
+    let Checks { bytes, tail_start, tail: crc, .. } = file.checks;
+    let tail = Tail::read(handle, tail_start, bytes).map_err(|error| failed(file, error))?;
+    if crc32fast::hash(&tail.bytes) != crc {
         return Err(damaged("checksum of the footer".to_owned()));
     }
-    tail.footer().map_err(|error| damaged(error.to_string()))
+    Footer::parse(&tail).map_err(|error| damaged(error.to_string()))
 }
 
 /// A file that is gone or cut short is damaged; other errors are the disk's.

@@ -58,8 +58,10 @@ impl Store {
         tables.filling_since = None;
         let memory = tables.frozen.clone();
         let named = |id: SeriesId| (id, tables.catalog.name(id).clone());
-        let ids: BTreeSet<SeriesId> =
+        let mut ids: Vec<SeriesId> =
             memory.iter().flat_map(|memory| memory.raw.series().chain(memory.windows.series())).collect();
+        ids.sort_unstable();
+        ids.dedup();
         let new = (0..).map(SeriesId).take(tables.catalog.len()).skip(tables.persisted_series);
         Frozen { memory, new_series: new.map(named).collect(), names: ids.into_iter().map(named).collect() }
     }

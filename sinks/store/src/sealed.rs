@@ -3,7 +3,7 @@
 use crate::catalog::SeriesId;
 use crate::day::{Day, Kind};
 use crate::index::{self, Entry};
-use parquet::file::metadata::ParquetMetaData;
+use crate::pages::Footer;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +27,7 @@ pub(crate) struct SealedFile {
     /// Sorted by series.
     pub index: Vec<Entry>,
     /// The footer, once it has been read and found right.
-    pub metadata: OnceLock<Arc<ParquetMetaData>>,
+    pub footer: OnceLock<Arc<Footer>>,
     is_doomed: AtomicBool,
 }
 
@@ -36,12 +36,12 @@ pub(crate) struct SealedFile {
 pub(crate) struct Checks {
     /// Size of the file.
     pub bytes: u64,
-    /// Where the column chunks end and the footer with the page index begins.
+    /// Where the pages end and the page index and the footer begin.
     pub tail_start: u64,
-    /// CRC-32 of the footer.
+    /// CRC-32 of these.
     pub tail: u32,
-    /// CRC-32 of every column chunk, row group by row group.
-    pub chunks: Vec<u32>,
+    /// CRC-32 of every page, column by column and row group by row group.
+    pub pages: Vec<u32>,
 }
 
 impl SealedFile {
@@ -56,8 +56,8 @@ impl SealedFile {
         checks: Checks,
         index: Vec<Entry>,
     ) -> SealedFile {
-        let (metadata, is_doomed) = (OnceLock::new(), AtomicBool::new(false));
-        SealedFile { id, kind, day, level, age, path, rows, checks, index, metadata, is_doomed }
+        let (footer, is_doomed) = (OnceLock::new(), AtomicBool::new(false));
+        SealedFile { id, kind, day, level, age, path, rows, checks, index, footer, is_doomed }
     }
 
     /// From now on the file goes when nobody reads it any more; or, on second thoughts, stays.

@@ -4,5 +4,6 @@ mod crashes;
 mod damage;
 mod files;
 mod oracle;
+mod others;
 mod properties;
 mod readers;

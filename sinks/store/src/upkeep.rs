@@ -1,7 +1,7 @@
 //! What is done now and then: retention, merging what is over, setting damaged files aside, tidying at start.
 
 use crate::StoreError;
-use crate::day::{Day, Kind, SET_ASIDE, file_number};
+use crate::day::{Day, Found, Kind, find, set_aside_name};
 use crate::manifest::Change;
 use crate::sealed::SealedFile;
 use crate::store::{Damaged, Store};
@@ -57,13 +57,12 @@ impl Store {
         if !self.tables().files.contains(file) {
             return Ok(());
         }
-        let mut path = file.path.clone().into_os_string();
-        path.push(SET_ASIDE);
+        let path = file.path.with_file_name(set_aside_name(file.id));
         std::fs::rename(&file.path, &path).or_else(|error| match error.kind() {
             ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         })?;
-        let (path, day, detail) = (path.into(), file.day.to_string(), detail.to_owned());
+        let (day, detail) = (file.day.to_string(), detail.to_owned());
         let damaged = Damaged { path, day, rows: file.rows, detail };
         let gone = std::slice::from_ref(file);
         manifest.commit(&Change { gone, damaged: Some(&damaged), ..Change::default() })?;
@@ -101,16 +100,13 @@ pub(crate) fn remove_strays(root: &Path, is_named: impl Fn(Kind, u64) -> bool) -
 }
 
 fn remove_stray(file: &DirEntry, is_named: impl Fn(u64) -> bool) -> Result<u64, StoreError> {
-    let name = file.file_name();
-    let name = name.to_string_lossy();
-    if let Some(id) = name.strip_suffix(SET_ASIDE).and_then(file_number) {
-        return Ok(id);
-    }
-    let Some(id) = file_number(&name) else { return Ok(0) };
-    let is_finished = name.ends_with("parquet");
-    if !(is_finished && is_named(id)) {
-        tracing::info!(path = %file.path().display(), "removed a file that no seal or merge finished");
-        std::fs::remove_file(file.path())?;
-    }
+    let id = match find(&file.file_name().to_string_lossy()) {
+        None => return Ok(0),
+        Some(Found::SetAside(id)) => return Ok(id),
+        Some(Found::Finished(id)) if is_named(id) => return Ok(id),
+        Some(Found::Finished(id) | Found::Unfinished(id)) => id,
+    };
+    tracing::info!(path = %file.path().display(), "removed a file that no seal or merge finished");
+    std::fs::remove_file(file.path())?;
     Ok(id)
 }

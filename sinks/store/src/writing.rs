@@ -3,9 +3,9 @@
 use crate::StoreError;
 use crate::catalog::{SeriesId, SeriesName};
 use crate::columns::{Layout, put_values};
-use crate::day::{Day, UNFINISHED, file_name};
+use crate::day::{Day, file_name, unfinished_name};
 use crate::index::{Entry, push_entries};
-use crate::reading::Span;
+use crate::pages::{Footer, Tail};
 use crate::sealed::{Checks, SealedFile};
 use crate::steps::{Step, Steps};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -56,7 +56,7 @@ impl<'a, P: Layout> FileWriter<'a, P> {
     pub fn create(draft: Draft<'a>) -> Result<FileWriter<'a, P>, StoreError> {
         let dir = draft.day.dir(draft.root, P::KIND);
         std::fs::create_dir_all(&dir)?;
-        let path = dir.join(file_name(draft.id) + UNFINISHED);
+        let path = dir.join(unfinished_name(draft.id));
         let file = File::create_new(&path)?;
         let unfinished = Unfinished(path);
         let schema = parse_message_type(P::SCHEMA)?;
@@ -96,7 +96,7 @@ impl<'a, P: Layout> FileWriter<'a, P> {
         let checks = measure(&unfinished.0, &metadata)?;
         draft.steps.reach(Step::FileWritten)?;
         index.sort_by_key(|entry| (entry.series, entry.start));
-        let path = unfinished.finish()?;
+        let path = unfinished.finish(draft.id)?;
         let place = (P::KIND, draft.day);
         let file = SealedFile::new(draft.id, place, draft.level, draft.age, path, rows.into(), checks, index);
         file.set_doomed(true);
@@ -129,8 +129,8 @@ impl<'a, P: Layout> FileWriter<'a, P> {
 struct Unfinished(PathBuf);
 
 impl Unfinished {
-    fn finish(mut self) -> std::io::Result<PathBuf> {
-        let path = self.0.with_extension("");
+    fn finish(mut self, id: u64) -> std::io::Result<PathBuf> {
+        let path = self.0.with_file_name(file_name(id));
         std::fs::rename(&self.0, &path)?;
         self.0 = PathBuf::new();
         Ok(path)
@@ -171,15 +171,13 @@ fn properties<P: Layout>() -> Parsed<WriterProperties> {
 fn measure(path: &Path, metadata: &ParquetMetaData) -> Result<Checks, StoreError> {
     let handle = File::open(path)?;
     let bytes = handle.metadata()?.len();
-    let mut checks = Checks { bytes, ..Checks::default() };
-    for chunk in metadata.row_groups().iter().flat_map(|group| group.columns()) {
-        let (start, length) = chunk.byte_range();
-        let span = Span::read(&handle, bytes, start, length)?;
-        checks.chunks.push(crc32fast::hash(&span.bytes));
-        checks.tail_start = checks.tail_start.max(start + length);
+    let chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let ends = chunks.map(|chunk| chunk.byte_range()).map(|(start, length)| start + length);
+    let tail_start = ends.max().unwrap_or(0);
+    let tail = Tail::read(&handle, tail_start, bytes)?;
+    let mut pages = Vec::new();
+    for page in Footer::parse(&tail)?.pages()? {
+        pages.push(crc32fast::hash(&page.read(&handle)?));
     }
-    let tail = Span::read(&handle, bytes, checks.tail_start, bytes - checks.tail_start)?;
-    tail.footer()?;
-    checks.tail = crc32fast::hash(&tail.bytes);
-    Ok(checks)
+    Ok(Checks { bytes, tail_start, tail: crc32fast::hash(&tail.bytes), pages })
 }

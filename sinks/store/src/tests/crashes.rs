@@ -91,7 +91,7 @@ fn files_of_others_are_left_alone() {
     let dir = tempfile::tempdir().expect("made");
     let day = dir.path().join("observations/day=2026-11-24");
     std::fs::create_dir_all(&day).expect("made");
-    for name in ["notes.txt", "export.parquet", "0000000009.parquet", "0000000010.parquet.tmp"] {
+    for name in ["notes.txt", "export.parquet", "0000000009.parquet", "_0000000010.parquet.tmp"] {
         std::fs::write(day.join(name), name).expect("written");
     }
     let store = Store::open(dir.path(), options()).expect("opens");

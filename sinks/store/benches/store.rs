@@ -1,0 +1,232 @@
+//! How fast rows come in, how small they lie, how fast they are found.
+//!
+//! `STORE_BENCH_SERIES` sets how many series the long table has (50,400 rows each, 35 days a minute apart).
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use records::{Flag, Name, Quality, Timestamp};
+use std::time::{Duration, Instant};
+use store::{Options, RawRow, Store};
+
+const QUANTITIES: [&str; 6] = ["humidity", "no2", "o3", "pm10", "pm2_5", "temperature"];
+const START: i64 = 1_792_454_400_000;
+const DAY: i64 = 86_400_000;
+
+/// A small generator, so that every run sees the same city (Marsaglia's xorshift64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> i64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound) as i64
+    }
+}
+
+/// Devices that report six quantities once an interval: values wander in tenths, clocks and networks jitter, one
+/// reading in two hundred is suspect.
+struct City {
+    chance: Chance,
+    devices: Vec<(Name, [i64; 6])>,
+    now: i64,
+    interval: i64,
+}
+
+impl City {
+    fn new(devices: usize, interval: i64) -> City {
+        let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
+        let device = |i| (Name::from(format!("station-{i:05}")), [0; 6].map(|_| 150 + chance.below(300)));
+        City { devices: (0..devices).map(device).collect(), chance, now: START, interval }
+    }
+
+    /// What all devices say in one interval, in the order of arrival.
+    fn round(&mut self, out: &mut Vec<RawRow>) {
+        for (device, levels) in &mut self.devices {
+            let at = self.now + self.chance.below(200);
+            let ingest_time = Timestamp(at + 40 + self.chance.below(160));
+            for (quantity, level) in QUANTITIES.into_iter().zip(levels) {
+                *level = (*level + self.chance.below(7) - 3).clamp(0, 2_000);
+                let is_odd = self.chance.below(200) == 0;
+                let quality = if is_odd { Quality { flag: Flag::Suspect, tests: 4 } } else { Quality::GOOD };
+                out.push(RawRow {
+                    subject: device.clone(),
+                    quantity: Name::new_static(quantity),
+                    event_time: Timestamp(at),
+                    device_time: Some(Timestamp(at)),
+                    ingest_time,
+                    value: *level as f64 / 10.0,
+                    quality,
+                });
+            }
+        }
+        self.now += self.interval;
+    }
+}
+
+fn open() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = Store::open(dir.path(), Options::default()).expect("opens");
+    (dir, store)
+}
+
+fn minute_of_the_city() -> Vec<RawRow> {
+    let mut rows = Vec::new();
+    let mut city = City::new(10_000, 10_000);
+    while rows.len() < 1_000_000 {
+        city.round(&mut rows);
+    }
+    rows.truncate(1_000_000);
+    rows
+}
+
+fn writing(c: &mut Criterion) {
+    let rows = minute_of_the_city();
+    let mut group = c.benchmark_group("write");
+    group.sample_size(10).throughput(Throughput::Elements(rows.len() as u64));
+    group.bench_function("memory", |b| {
+        b.iter_batched(
+            open,
+            |(dir, store)| {
+                for batch in rows.chunks(6_000) {
+                    let _ = store.write(batch, &[]);
+                }
+                (dir, store)
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.bench_function("seal", |b| {
+        b.iter_batched(
+            || {
+                let (dir, store) = open();
+                let _ = store.write(&rows, &[]);
+                (dir, store)
+            },
+            |(dir, store)| {
+                store.seal(&[]).expect("seals");
+                (dir, store)
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+/// Not a criterion bench: one pass, with its sizes.
+fn sustained(_: &mut Criterion) {
+    let (dir, store) = open();
+    let mut city = City::new(10_000, 10_000);
+    let (mut rows, mut written) = (Vec::new(), 0);
+    let (mut busy, mut cpu) = (Duration::ZERO, Duration::ZERO);
+    while written < 20_000_000 {
+        rows.clear();
+        city.round(&mut rows);
+        let (begun, cpu_begun) = (Instant::now(), on_processor());
+        let _ = store.write(&rows, &[]);
+        if store.is_seal_due(Timestamp(0)) {
+            store.seal(&[]).expect("seals");
+            store.compact().expect("merges");
+        }
+        written += rows.len();
+        busy += begun.elapsed();
+        cpu += on_processor() - cpu_begun;
+    }
+    store.seal(&[]).expect("seals");
+    store.maintain(Timestamp(START + 99 * DAY)).expect("merges");
+    let rate = written as f64 / busy.as_secs_f64();
+    let cpu = cpu.as_nanos() / written as u128;
+    println!("sustained with seals and merges: {rate:.0} rows/s over {written} rows, {cpu} ns of CPU a row");
+    println!(
+        "merged to the end: {:.2} B/row",
+        size(&dir.path().join("observations")) as f64 / written as f64
+    );
+    println!("manifest: {:.2} B/row", size(&dir.path().join("manifest.db")) as f64 / written as f64);
+    print_memory();
+    drop(store);
+    let begun = Instant::now();
+    let store = Store::open(dir.path(), Options::default()).expect("opens");
+    println!("opened with 60,000 series in {:?}", begun.elapsed());
+    let begun = Instant::now();
+    assert_eq!(store.latest_all().len(), 10_000);
+    println!("latest of 10,000 devices in {:?}", begun.elapsed());
+}
+
+fn queries(c: &mut Criterion) {
+    let series: usize = std::env::var("STORE_BENCH_SERIES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let (dir, mut store) = open();
+    let mut city = City::new(series.div_ceil(6), 60_000);
+    let (mut rows, mut written) = (Vec::new(), 0);
+    while city.now < START + 35 * DAY {
+        rows.clear();
+        city.round(&mut rows);
+        written += rows.len();
+        let _ = store.write(&rows, &[]);
+        if store.is_seal_due(Timestamp(0)) {
+            store.seal(&[]).expect("seals");
+            store.compact().expect("merges");
+        }
+    }
+    store.seal(&[]).expect("seals");
+    store.maintain(Timestamp(START + 99 * DAY)).expect("merges");
+    println!("35 days: {written} rows, {:.2} B/row", size(dir.path()) as f64 / written as f64);
+    drop(store);
+    let begun = Instant::now();
+    store = Store::open(dir.path(), Options::default()).expect("opens");
+    println!("opened in {:?}", begun.elapsed());
+    print_memory();
+    let (from, to) = (Timestamp(START), Timestamp(START + 35 * DAY));
+    for pass in ["first", "second"] {
+        let begun = on_processor();
+        for device in 0..50 {
+            let points = store.range(&format!("station-{device:05}"), "no2", from, to, 10_081);
+            assert_eq!(points.expect("answers").t.len(), 10_080);
+        }
+        println!("one series, 35 days to 5 min, {pass} time: {:?} of CPU", (on_processor() - begun) / 50);
+    }
+    let mut group = c.benchmark_group("query");
+    group.sample_size(20);
+    let mut device = 0;
+    group.bench_function("one series, 35 days to 5 min", |b| {
+        b.iter(|| {
+            device = (device + 1) % (series / 6).max(1);
+            let points = store.range(&format!("station-{device:05}"), "pm2_5", from, to, 10_081);
+            let points = points.expect("answers");
+            assert_eq!((points.width, points.t.len()), (Some(Duration::from_secs(300)), 10_080));
+        });
+    });
+    group.bench_function("one series, the last day, raw", |b| {
+        b.iter(|| {
+            device = (device + 1) % (series / 6).max(1);
+            let from = Timestamp(START + 34 * DAY);
+            let points =
+                store.range(&format!("station-{device:05}"), "pm2_5", from, to, 2_000).expect("answers");
+            assert_eq!(points.t.len(), 1_440);
+        });
+    });
+    group.finish();
+}
+
+/// Time that this thread was on a processor, which a busy machine does not distort; zero where it is not told.
+fn on_processor() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(told.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
+}
+
+fn size(path: &std::path::Path) -> u64 {
+    let found = std::fs::metadata(path).expect("there");
+    if !found.is_dir() {
+        return found.len();
+    }
+    std::fs::read_dir(path).expect("read").map(|entry| size(&entry.expect("read").path())).sum()
+}
+
+/// What the process has resident, as Linux says; nothing elsewhere.
+fn print_memory() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for line in status.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS")) {
+        println!("{line}");
+    }
+}
+
+criterion_group!(benches, writing, sustained, queries);
+criterion_main!(benches);
