@@ -1,0 +1,145 @@
+//! The same input gives the same output: for any partitioning, any batches, any failures, any order that is allowed.
+
+mod support;
+
+use proptest::prelude::*;
+use records::{AlertState, Body, Record};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use stream::Options;
+use support::both::{self, Disturbance, Output, calm};
+use support::fleet::{self, Chance, Input};
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime can be built")
+        .block_on(future)
+}
+
+fn run(
+    inputs: &[Input],
+    partitions: (u32, u32),
+    ticks: u64,
+    disturbance: &Disturbance,
+    batch: usize,
+) -> Output {
+    block_on(async {
+        let log = both::log(partitions.0, partitions.1);
+        log.limit_batches(batch);
+        fleet::append(&log, inputs, Chance(ticks)).await;
+        both::run(&log, disturbance).await
+    })
+}
+
+fn often(records: usize, snapshot: u64) -> Options {
+    Options { commit_records: records, snapshot_records: snapshot, ..Options::default() }
+}
+
+/// The city is worth comparing: every use case raises something, and something clears.
+#[test]
+fn the_city_has_alerts() {
+    let inputs = fleet::city(7);
+    let output = run(&inputs, (1, 1), 1, &calm(), 1000);
+    let rules: BTreeSet<&str> = output.alerts.values().map(|alert| alert[0].rule.as_str()).collect();
+    let all = ["pm25-iaqi", "rain-3h", "standing-queue", "tag-missing", "vibration-zone"];
+    assert_eq!(rules, BTreeSet::from(all));
+    let last = |alert: &Vec<records::Alert>| alert.last().expect("an alert has a transition").state;
+    assert!(output.alerts.values().any(|alert| last(alert) == AlertState::Cleared));
+    let is_acknowledged = |alert: &records::Alert| alert.actor.is_some();
+    assert!(output.alerts.values().flatten().any(is_acknowledged));
+    assert!(output.aggregates.values().flatten().any(|row| row.revision > 0));
+    assert!(output.sightings.len() == 2);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_number_of_partitions(seed: u64, ticks: u64) {
+        let inputs = fleet::city(seed);
+        let expected = run(&inputs, (1, 1), ticks, &calm(), 1000);
+        for partitions in [(2, 1), (4, 3), (7, 2)] {
+            let found = run(&inputs, partitions, ticks ^ u64::from(partitions.0), &calm(), 1000);
+            prop_assert_eq!(&found, &expected, "{:?}", partitions);
+        }
+    }
+
+    #[test]
+    fn any_batches(seed: u64, batch in 1..300usize, commit in 1..300usize) {
+        let inputs = fleet::city(seed);
+        let expected = run(&inputs, (2, 2), 1, &calm(), 1000);
+        let disturbance = Disturbance { options: often(commit, 1_000_000), ..calm() };
+        prop_assert_eq!(run(&inputs, (2, 2), 1, &disturbance, batch), expected);
+    }
+
+    /// A commit that fails, with or without effect, stops the job; it starts again from its snapshot, in silence up
+    /// to where its outputs are out. Nothing is lost, nothing is doubled.
+    #[test]
+    fn any_crash(seed: u64, chance: u64, commit in 1..200usize, snapshot in 1..400u64) {
+        let inputs = fleet::city(seed);
+        let expected = run(&inputs, (2, 2), 1, &calm(), 1000);
+        let options = often(commit, snapshot);
+        let disturbance = Disturbance { seed: chance, failing_percent: 30, options };
+        prop_assert_eq!(run(&inputs, (2, 2), 1, &disturbance, 50), expected);
+    }
+
+    /// Messages of a device that are out of order by less than the out-of-orderness.
+    #[test]
+    fn any_order_within_the_out_of_orderness(seed: u64) {
+        let mut inputs = orderly(seed);
+        let rows = |output: &Output| -> Vec<String> {
+            let rows = output.aggregates.values().flatten();
+            rows.map(|row| {
+                let numbers = (row.sum.to_bits(), row.mean.to_bits(), row.min.to_bits(), row.max.to_bits());
+                let counts = (row.revision, row.count, row.good);
+                format!("{} {} {:?} {counts:?} {numbers:?}", row.subject.name(), row.quantity, row.window)
+            }).collect()
+        };
+        let expected = rows(&run(&inputs, (1, 1), 1, &calm(), 1000));
+        let mut chance = Chance(seed);
+        inputs.sort_by_cached_key(|input| match &input.record {
+            Record::Observation(message) => message.event_time.0 + chance.below(9_999) as i64,
+            _ => 0,
+        });
+        re_stamp(&mut inputs);
+        prop_assert_eq!(rows(&run(&inputs, (1, 1), 1, &calm(), 1000)), expected);
+    }
+}
+
+/// The city with true clocks and without silences: messages arrive as they happen.
+fn orderly(seed: u64) -> Vec<Input> {
+    let mut inputs = fleet::city(seed);
+    inputs.retain(|input| match &input.record {
+        Record::Observation(message) => {
+            let delay = message.ingest_time.since(message.event_time);
+            delay < Duration::from_secs(3600)
+                && message.event_time <= message.ingest_time
+                && !matches!(message.body, Body::TagReads(_))
+        }
+        Record::Device(_) => true,
+        _ => false,
+    });
+    let time = |input: &Input| match &input.record {
+        Record::Observation(message) => message.event_time.0,
+        _ => 0,
+    };
+    inputs.sort_by_key(time);
+    inputs.dedup_by(|a, b| time(a) == time(b) && a.key == b.key);
+    re_stamp(&mut inputs);
+    inputs
+}
+
+/// Ingest times that follow the order, ten seconds behind the newest event time: nothing arrives before it happens,
+/// and no patience ends while something is missing.
+fn re_stamp(inputs: &mut [Input]) {
+    let mut newest = i64::MIN;
+    for input in inputs {
+        if let Record::Observation(message) = &mut input.record {
+            newest = newest.max(message.event_time.0 + 10_000);
+            message.ingest_time.0 = newest;
+            input.at = newest;
+        }
+    }
+}
