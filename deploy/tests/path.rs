@@ -61,7 +61,10 @@ fn everything_is_still_there_after_a_restart() {
     let start = now_ms() - 3_600_000;
     let reading = |second: i64| {
         let value = if (300..900).contains(&second) { 9.0 } else { 0.8 };
-        format!(r#"{{"epoch": 1, "sequence": {second}, "time": {}, "vibration": {value}}}"#, start + second * 1000)
+        format!(
+            r#"{{"epoch": 1, "sequence": {second}, "time": {}, "vibration": {value}}}"#,
+            start + second * 1000
+        )
     };
     let payloads: Vec<String> = (0..1800).step_by(10).map(reading).collect();
     send(&sluice, "m-1", &password, &payloads);
@@ -84,7 +87,12 @@ fn everything_is_still_there_after_a_restart() {
     assert!((opened_at - expected).abs() <= 120_000, "opened in the device's time: {opened_at}, {expected}");
     // Delivered again after the restart: recognised, and counted once.
     send(&sluice, "m-1", &password, &payloads);
-    send(&sluice, "m-1", &password, &[format!(r#"{{"epoch": 1, "sequence": 9999, "time": {}, "power": 1}}"#, now_ms())]);
+    send(
+        &sluice,
+        "m-1",
+        &password,
+        &[format!(r#"{{"epoch": 1, "sequence": 9999, "time": {}, "power": 1}}"#, now_ms())],
+    );
     sluice.get_until("/api/v1/devices", PATIENCE, |devices| latest(devices, "m-1", "power")["value"] == 1.0);
     assert_eq!(sluice.get(&path), series);
 }
@@ -118,7 +126,8 @@ fn bad_input_has_a_clear_answer_on_the_right_side() {
 
     // Unreadable payloads are acknowledged, and an operator sees why they were refused.
     let far = [0_i64, 3_786_912_000_000];
-    let mut payloads = vec!["{\"temperature\": ".to_owned(), "hello".into(), r#"{"temperature": "warm"}"#.into()];
+    let mut payloads =
+        vec!["{\"temperature\": ".to_owned(), "hello".into(), r#"{"temperature": "warm"}"#.into()];
     payloads.extend(far.map(|time| format!(r#"{{"time": {time}, "temperature": 21.5}}"#)));
     payloads.push(r#"{"temperature": 900}"#.into());
     send(&sluice, "d-1", &password, &payloads);
@@ -129,10 +138,10 @@ fn bad_input_has_a_clear_answer_on_the_right_side() {
 
     // 1970 and 2090: kept, at the time of arrival, and flagged; 900 °C: kept and flagged.
     let today = now_ms() - 600_000;
-    let path = format!("/api/v1/series?device=d-1&quantity=temperature&from={today}&to={}", now_ms() + 600_000);
-    let series = sluice.get_until(&path, PATIENCE, |series| {
-        series["t"].as_array().is_some_and(|times| times.len() == 3)
-    });
+    let path =
+        format!("/api/v1/series?device=d-1&quantity=temperature&from={today}&to={}", now_ms() + 600_000);
+    let series = sluice
+        .get_until(&path, PATIENCE, |series| series["t"].as_array().is_some_and(|times| times.len() == 3));
     assert_eq!(series["good"], serde_json::json!([0, 0, 0]), "{series}");
     let metrics = http_get(sluice.address("admin"), "/metrics").1;
     for name in ["sluice_gateway_", "sluice_log_", "sluice_stream_", "sluice_sinks_"] {

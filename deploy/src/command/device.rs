@@ -62,7 +62,8 @@ pub struct NewArguments {
 /// What the registry refuses, in its words.
 pub fn run(config: Option<&Path>, command: Command) -> Result<(), Failure> {
     let folder = Folder::create(&load(config)?.data)?;
-    let registry = Registry::open(&folder.registry()).map_err(|error| Failure::because("registry", &error))?;
+    let registry =
+        Registry::open(&folder.registry()).map_err(|error| Failure::because("registry", &error))?;
     carry_out(&registry, command).map_err(|error| Failure::because("device", &error))
 }
 
@@ -94,7 +95,8 @@ impl From<NewArguments> for NewDevice {
 fn table(devices: &[records::Device]) -> String {
     let mut lines = String::from("id\tfamily\tarea\trank\tlon\tlat\tenabled\tlabel\n");
     for device in devices {
-        let (lon, lat) = device.position.map_or_else(Default::default, |at| (at.lon.to_string(), at.lat.to_string()));
+        let (lon, lat) =
+            device.position.map_or_else(Default::default, |at| (at.lon.to_string(), at.lat.to_string()));
         let fields = [
             device.id.as_str(),
             device.family.name(),

@@ -2,4 +2,5 @@
 #![allow(dead_code)] // Each test file uses its part.
 
 pub mod device;
+pub mod outcome;
 pub mod sluice;

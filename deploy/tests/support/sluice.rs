@@ -43,7 +43,12 @@ impl Folder {
 
     /// Runs a command of the binary on this config, to its end.
     pub fn command(&self, arguments: &[&str]) -> Output {
-        Command::new(binary()).arg("--config").arg(&self.config).args(arguments).output().expect("the binary runs")
+        Command::new(binary())
+            .arg("--config")
+            .arg(&self.config)
+            .args(arguments)
+            .output()
+            .expect("the binary runs")
     }
 
     /// Registers a device and returns its password.
@@ -62,7 +67,8 @@ impl Folder {
 
     /// The same with more arguments; `None` when it ends or says nothing for 30 s.
     pub fn try_start(&self, arguments: &[&str]) -> Option<Sluice> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("stderr.log"));
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("stderr.log"));
         let mut child = Command::new(binary())
             .arg("--config")
             .arg(&self.config)

@@ -22,7 +22,7 @@ pub type Gathered = Arc<str>;
 /// Works while somebody watches.
 pub struct Hub {
     watched: Arc<Watched>,
-    sender: Arc<Mutex<Option<broadcast::Sender<Gathered>>>>,
+    sender: Channel,
 }
 
 struct Watched {
@@ -57,16 +57,19 @@ impl Hub {
         }
         let (fresh, receiver) = broadcast::channel(BACKLOG);
         *sender = Some(fresh);
-        tokio::spawn(gather(Arc::clone(&self.watched), Arc::clone(&self.sender)));
+        // What is seen now the client will ask for itself; later is too late for the first glance.
+        let mut seen = FxHashMap::default();
+        self.watched.changed(&mut seen);
+        tokio::spawn(gather(Arc::clone(&self.watched), Arc::clone(&self.sender), seen));
         receiver
     }
 }
 
-async fn gather(watched: Arc<Watched>, sender: Arc<Mutex<Option<broadcast::Sender<Gathered>>>>) {
+type Channel = Arc<Mutex<Option<broadcast::Sender<Gathered>>>>;
+
+async fn gather(watched: Arc<Watched>, sender: Channel, mut seen: FxHashMap<Name, Seen>) {
     let mut ticks = interval(COALESCE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut seen = FxHashMap::default();
-    watched.changed(&mut seen);
     loop {
         ticks.tick().await;
         let changed = watched.changed(&mut seen);

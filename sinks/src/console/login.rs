@@ -3,8 +3,8 @@
 use super::{Context, Shared};
 use crate::blocking::blocking;
 use argon2::Argon2;
-use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use axum::extract::{ConnectInfo, Extension, Request, State};
 use axum::http::header::{COOKIE, ORIGIN, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
@@ -45,12 +45,37 @@ impl Login {
         (parsed.algorithm.as_str() == "argon2id").then(|| Login { name, hash: hash.into() })
     }
 
+    /// The hash of a password that somebody chose, for a configuration file: Argon2id at its default cost.
+    ///
+    /// # Errors
+    /// It is shorter than [`Login::MIN_PASSWORD`] characters, or the system gives no randomness.
+    pub fn hash(password: &str) -> Result<String, HashError> {
+        if password.chars().count() < Login::MIN_PASSWORD {
+            return Err(HashError::TooShort);
+        }
+        Ok(Argon2::default().hash_password(password.as_bytes())?.to_string())
+    }
+
+    /// The fewest characters of an operator's password.
+    pub const MIN_PASSWORD: usize = 8;
+
     /// Takes as long for a wrong name as for a wrong password.
     fn admits(&self, name: &str, password: &str) -> bool {
         let Ok(hash) = PasswordHash::new(&self.hash) else { return false };
         let is_password = Argon2::default().verify_password(password.as_bytes(), &hash).is_ok();
         is_password && name == self.name
     }
+}
+
+/// Why there is no hash of a password.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// Choose a longer one.
+    #[error("a password has at least {} characters", Login::MIN_PASSWORD)]
+    TooShort,
+    /// The system could not do it.
+    #[error("no hash could be made")]
+    Hash(#[from] argon2::password_hash::Error),
 }
 
 /// Who asks; on loopback without a login simply "operator".

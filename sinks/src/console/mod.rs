@@ -27,7 +27,7 @@ mod instant;
 mod serve;
 
 pub use actions::Actions;
-pub use login::Login;
+pub use login::{HashError, Login};
 pub use serve::{ConsoleError, serve};
 
 use crate::{AlertBook, Clock, DeviceBook, Metrics};

@@ -1,0 +1,43 @@
+//! `sluice`: everything in one process.
+
+use std::path::Path;
+
+use super::{Failure, load};
+use crate::compose::{Addresses, Sluice};
+use crate::rules;
+
+/// Runs until SIGINT or SIGTERM.
+///
+/// # Errors
+/// The configuration is wrong, a part can't be built, or one ended that should have gone on.
+pub fn run(config: Option<&Path>) -> Result<(), Failure> {
+    let config = load(config)?;
+    let rules = rules::load(config.stream.rules.as_deref())?;
+    runtime()?.block_on(async {
+        let sluice = Sluice::start(&config, rules).await?;
+        announce(&sluice.addresses);
+        sluice.run_until(interrupted()).await
+    })
+}
+
+/// Says on standard output, for programs, that all is up and where.
+pub(super) fn announce(addresses: &Addresses) {
+    let Addresses { mqtt, console, admin } = addresses;
+    println!("ready mqtt={mqtt} console=http://{console} admin={admin}");
+}
+
+/// The runtime of the whole process.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().map_err(|error| Failure::because("runtime", &error))
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(super) async fn interrupted() {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .expect("SIGTERM can be listened to on every Unix");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
