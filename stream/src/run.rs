@@ -183,7 +183,8 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
         if self.due.is_none() {
             self.due = Some(Box::pin(sleep(self.options.commit_interval)));
         }
-        if let Some(ticking) = &mut self.ticking {
+        let has_speaker = fetched.records().any(|(_, key, _)| !key.is_empty());
+        if let (Some(ticking), true) = (&mut self.ticking, has_speaker) {
             ticking.hear(fetched.partition.partition);
         }
         self.metrics.count(self.job.name(), &self.out.take_counts());
