@@ -1,7 +1,9 @@
 //! Promises of [`crate::Consumer`].
 
 use super::Engine;
-use super::harness::{IN, OUT, Seen, all, append, consume, not_yet, numbers, place, soon, texts, values};
+use super::harness::{
+    IN, OUT, Seen, all, append, consume, not_yet, note, numbers, place, soon, texts, values,
+};
 use crate::{Consumer, Producer};
 use std::time::Duration;
 
@@ -25,19 +27,21 @@ pub async fn a_dropped_poll_loses_nothing(engine: impl Engine) {
             producer.append(batches).await.expect("taken");
         }
     });
-    let mut consumer = engine.consumer("impatient", &[IN]);
     let mut seen = Seen::new();
+    soon(poll_impatiently(engine.consumer("impatient", &[IN]), 50, &mut seen)).await;
+    appends.await.expect("no panic");
+    assert_eq!(values(&seen, place(IN, 0)), texts(0..50));
+}
+
+async fn poll_impatiently(mut consumer: impl Consumer, count: usize, seen: &mut Seen) {
     let mut polls = 0;
-    while seen.values().map(Vec::len).sum::<usize>() < 50 {
-        if let Ok(fetched) =
-            tokio::time::timeout(Duration::from_micros(100) * (polls % 20), consumer.poll()).await
-        {
-            super::harness::note(&fetched.expect("readable").expect("open"), &mut seen);
+    while seen.values().map(Vec::len).sum::<usize>() < count {
+        let patience = Duration::from_micros(100) * (polls % 20);
+        if let Ok(fetched) = tokio::time::timeout(patience, consumer.poll()).await {
+            note(&fetched.expect("readable").expect("open"), seen);
         }
         polls += 1;
     }
-    appends.await.expect("no panic");
-    assert_eq!(values(&seen, place(IN, 0)), texts(0..50));
 }
 
 /// All partitions of all its topics, none left behind by a busy one.

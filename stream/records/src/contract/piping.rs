@@ -49,23 +49,25 @@ pub async fn a_dropped_poll_of_a_pipe_loses_nothing(engine: impl Engine) {
             producer.append(batches).await.expect("taken");
         }
     });
-    let mut pipe = engine.pipe("job", IN, 0..2);
-    let (mut assigned, mut seen) = (0, Seen::new());
-    let mut polls = 0;
-    while assigned < 2 || seen.values().map(Vec::len).sum::<usize>() < 50 {
-        match tokio::time::timeout(Duration::from_micros(100) * (polls % 20), pipe.poll())
-            .await
-            .map(|polled| polled.expect("readable"))
-        {
-            Ok(Some(Delivery::Records(fetched))) => note(&fetched, &mut seen),
+    let mut seen = Seen::new();
+    let assigned = soon(poll_impatiently(engine.pipe("job", IN, 0..2), 50, &mut seen)).await;
+    appends.await.expect("no panic");
+    assert_eq!((assigned, values(&seen, place(IN, 0))), (2, texts(0..50)));
+}
+
+async fn poll_impatiently(mut pipe: impl Pipe, count: usize, seen: &mut Seen) -> u32 {
+    let (mut polls, mut assigned) = (0, 0);
+    while assigned < 2 || seen.values().map(Vec::len).sum::<usize>() < count {
+        let patience = Duration::from_micros(100) * (polls % 20);
+        match tokio::time::timeout(patience, pipe.poll()).await.map(|polled| polled.expect("readable")) {
+            Ok(Some(Delivery::Records(fetched))) => note(&fetched, seen),
             Ok(Some(Delivery::Assigned { .. })) => assigned += 1,
             Ok(other) => panic!("{other:?} was not to come"),
             Err(_) => {}
         }
         polls += 1;
     }
-    appends.await.expect("no panic");
-    assert_eq!((assigned, values(&seen, place(IN, 0))), (2, texts(0..50)));
+    assigned
 }
 
 /// After a commit, another process finds outputs, offset and snapshot, and reads on from the snapshot.
