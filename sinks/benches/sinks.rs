@@ -58,11 +58,12 @@ fn devices(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let book = Arc::new(DeviceBook::open(&folder.path().join("devices.db")).expect("a fresh book opens"));
     let mut sink = DeviceSink::new(book);
+    let mut next = batches();
     let mut group = criterion.benchmark_group("devices");
     group.throughput(Throughput::Elements(RECORDS));
     group.bench_function("observation of 6 readings", |bencher| {
         bencher.iter_batched(
-            batches(),
+            &mut next,
             |fetched| runtime.block_on(sink.write(&fetched)).expect("memory takes it"),
             BatchSize::SmallInput,
         );
@@ -75,11 +76,12 @@ fn series(criterion: &mut Criterion) {
     let metrics = Metrics::register(&Registry::new()).expect("an empty registry");
     let store = Store::open(&folder.path().join("series"), Options::default()).expect("a fresh store opens");
     let mut sink = SeriesSink::new(store, Arc::new(|| Timestamp(T0)), Duration::from_secs(60), metrics);
+    let mut next = batches();
     let mut group = criterion.benchmark_group("series");
     group.throughput(Throughput::Elements(RECORDS));
     group.bench_function("observation of 6 readings, with its share of sealing", |bencher| {
         bencher.iter_batched(
-            batches(),
+            &mut next,
             |fetched| {
                 runtime.block_on(async {
                     sink.write(&fetched).await.expect("memory takes it");

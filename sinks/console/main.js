@@ -3,7 +3,8 @@
 import * as api from "./api.js";
 import { Alerts, subjectOf } from "./alerts.js";
 import { SEVERITIES, clock, element, familyName } from "./format.js";
-import { Map2D, symbol } from "./map.js";
+import { Map2D } from "./map.js";
+import { symbol } from "./marks.js";
 import { Panel } from "./panel.js";
 
 const $ = (id) => document.getElementById(id);

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { Chart } from "./chart.js";
 import { ago, at, element, familyName, quantityName, span, withUnit } from "./format.js";
-import { stateName, symbol } from "./map.js";
+import { stateName, symbol } from "./marks.js";
 
 const RANGES = [["1 h", 3_600_000], ["6 h", 21_600_000], ["24 h", 86_400_000], ["All", null]];
 const FLAGS = { good: "good", not_evaluated: "not checked", suspect: "suspect", bad: "bad", missing: "missing" };

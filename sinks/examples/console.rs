@@ -1,8 +1,7 @@
 //! The console on made-up data in memory, for work on its pages: `cargo run -p sinks --example console`.
 //!
-//! Arguments: `empty` for no devices, `many` for alerts by the hundred, `login` for operator/sluice; a port.
+//! Arguments: `empty` for no devices, `many` for alerts by the hundred, `login` for operator / open sesame; a port.
 
-use argon2::password_hash::PasswordHasher;
 use prometheus::Registry;
 use records::{
     Aggregate, Alert, AlertState, Batch, Body, Device, Family, Flag, MemoryLog, Observation, Position,
@@ -67,8 +66,7 @@ fn start(
         ambient(),
         stop.clone(),
     ));
-    let hash =
-        argon2::Argon2::default().hash_password(b"sluice").map_err(|error| error.to_string())?.to_string();
+    let hash = Login::hash("open sesame")?;
     let login = wants_login.then(|| Login::new("operator".into(), &hash)).flatten();
     let actions = Actions::new(log.clone());
     Ok(ConsoleState { store, alerts, devices, actions, clock, login, metrics, stop: stop.clone() })

@@ -3,8 +3,6 @@
 
 mod support;
 
-use argon2::Argon2;
-use argon2::password_hash::PasswordHasher;
 use sha2::{Digest, Sha256};
 use sinks::Login;
 use std::fs;
@@ -18,7 +16,7 @@ fn form(body: &str) -> Request {
 }
 
 async fn with_login() -> Console {
-    let hash = Argon2::default().hash_password(b"open sesame").unwrap().to_string();
+    let hash = Login::hash("open sesame").unwrap();
     Console::start_with(Some(Login::new("wang".into(), &hash).unwrap())).await
 }
 
@@ -156,6 +154,12 @@ async fn guessing_shuts_the_guesser_out() {
     guesses.iter().for_each(tokio::task::JoinHandle::abort);
     console.hands.forward(Duration::from_secs(11));
     assert_eq!(form("name=wang&password=open+sesame").send(console.address).await.status, 303);
+}
+
+#[test]
+fn hashes_are_salted_and_short_passwords_refused() {
+    assert_ne!(Login::hash("open sesame").unwrap(), Login::hash("open sesame").unwrap());
+    assert!(Login::hash("sesame").is_err());
 }
 
 #[test]

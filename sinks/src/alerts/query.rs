@@ -49,11 +49,10 @@ impl AlertBook {
     /// When the book can't be read.
     pub fn find(&self, query: &AlertQuery) -> Result<Vec<AlertView>, BookError> {
         let (condition, values) = condition(query);
+        let order = order(query);
+        let limit = query.limit;
         let sql = format!(
-            "SELECT json, cleared_at, acknowledged_by FROM alert WHERE {condition}
-             ORDER BY cleared_at IS NOT NULL, CASE WHEN cleared_at IS NULL THEN severity END DESC,
-                 opened_at DESC, id LIMIT {}",
-            query.limit
+            "SELECT json, cleared_at, acknowledged_by FROM alert WHERE {condition} ORDER BY {order} LIMIT {limit}"
         );
         let reader = self.reader();
         let mut select = reader.prepare(&sql)?;
@@ -73,6 +72,15 @@ impl AlertBook {
         let cleared_at = (alert.state == AlertState::Cleared).then_some(alert.at.millis());
         let acknowledged_by = acknowledged_by(&reader, id)?;
         Ok(Some((AlertView { alert, cleared_at, acknowledged_by }, transitions)))
+    }
+}
+
+/// Those that are over need no sorting: an index has them by time.
+fn order(query: &AlertQuery) -> &'static str {
+    if query.states == [AlertState::Cleared] {
+        "opened_at DESC"
+    } else {
+        "cleared_at IS NOT NULL, CASE WHEN cleared_at IS NULL THEN severity END DESC, opened_at DESC, id"
     }
 }
 

@@ -38,6 +38,7 @@ const ASSETS: &[Asset] = assets! {
     "format.js": SCRIPT,
     "alerts.js": SCRIPT,
     "map.js": SCRIPT,
+    "marks.js": SCRIPT,
     "panel.js": SCRIPT,
     "chart.js": SCRIPT,
     "vendor/uplot/uPlot.iife.min.js": SCRIPT,
