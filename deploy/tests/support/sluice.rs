@@ -137,8 +137,10 @@ impl Sluice {
     ) -> serde_json::Value {
         let deadline = Instant::now() + patience;
         loop {
-            let answer = self.get(path);
-            if is_right(&answer) {
+            // Until it has been heard of, a device is a 404.
+            let (status, body) = http_get(self.address("console"), path);
+            let answer = serde_json::from_str(&body).expect("the API answers in JSON");
+            if status == 200 && is_right(&answer) {
                 return answer;
             }
             assert!(Instant::now() < deadline, "{path} still says after {patience:?}: {answer}");
