@@ -73,6 +73,7 @@ impl Record {
     }
 }
 
+#[inline]
 fn read_body(kind: Kind, decoder: &mut Decoder<'_>) -> Result<Record, DecodeError> {
     let mut map = map::MapReader::open(decoder)?;
     let record = match kind {

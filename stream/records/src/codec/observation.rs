@@ -33,6 +33,7 @@ fn write_body(observation: &Observation, map: &mut MapWriter<'_>) {
     }
 }
 
+#[inline]
 pub(super) fn read(map: &mut MapReader<'_, '_>) -> Result<Observation, DecodeError> {
     let device = map.field(1)?;
     let ingest_time = map.field(2)?;
@@ -50,6 +51,7 @@ pub(super) fn read(map: &mut MapReader<'_, '_>) -> Result<Observation, DecodeErr
     })
 }
 
+#[inline]
 fn read_body(map: &mut MapReader<'_, '_>, event_time: Timestamp) -> Result<Body, DecodeError> {
     if map.has(9)? {
         reading::read_all(map.value()).map(Body::Readings)

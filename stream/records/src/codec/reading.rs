@@ -16,6 +16,7 @@ pub(super) fn write_all(readings: &[Reading], out: &mut Vec<u8>) {
     }
 }
 
+#[inline]
 pub(super) fn read_all(decoder: &mut Decoder<'_>) -> Result<Vec<Reading>, DecodeError> {
     let items = read_array(decoder)?;
     if !items.is_multiple_of(ITEMS) {
