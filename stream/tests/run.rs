@@ -1,5 +1,7 @@
 //! The loop: when it commits, what it does about silence, failures and foreign state.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use records::{
