@@ -60,11 +60,9 @@ fn everything_is_still_there_after_a_restart() {
     // Vibration in zone D for ten minutes of an hour ago, then quiet again.
     let start = now_ms() - 3_600_000;
     let reading = |second: i64| {
+        let (sequence, time) = (second / 10, start + second * 1000);
         let value = if (300..900).contains(&second) { 9.0 } else { 0.8 };
-        format!(
-            r#"{{"epoch": 1, "sequence": {second}, "time": {}, "vibration": {value}}}"#,
-            start + second * 1000
-        )
+        format!(r#"{{"epoch": 1, "sequence": {sequence}, "time": {time}, "vibration": {value}}}"#)
     };
     let payloads: Vec<String> = (0..1800).step_by(10).map(reading).collect();
     send(&sluice, "m-1", &password, &payloads);
