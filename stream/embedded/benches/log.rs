@@ -10,6 +10,8 @@ use embedded::{Log, Metrics, Options};
 use records::{Batch, Consumer, Producer, Timestamp, Topic, TopicPartition};
 use tokio::runtime::{Builder, Runtime};
 
+/// A folder on the disk to be measured.
+const DISK: &str = "SLUICE_BENCH_DIR";
 const RECORD_BYTES: usize = 200;
 /// Clock ticks a second in `/proc/self/stat`, on every Linux there is.
 const TICK: Duration = Duration::from_millis(10);
@@ -24,8 +26,9 @@ fn open(dir: &tempfile::TempDir, options: Options) -> Log {
 }
 
 fn folder() -> tempfile::TempDir {
-    // On the disk of the project, because the folder for temporary files may be in memory.
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target folder can be written")
+    // On the disk of the project, because the folder for temporary files may be in memory. Or on any other.
+    let disk = std::env::var_os(DISK).unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    tempfile::tempdir_in(disk).expect("the folder can be written")
 }
 
 fn batch(records: usize) -> Batch {
@@ -81,15 +84,14 @@ fn append(criterion: &mut Criterion) {
                 started.elapsed()
             });
         });
-        println!(
-            "append {writers}x{records}: {:.2} µs of processor time a record",
-            per_record(spent, written)
-        );
+        report(&format!("append {writers}x{records}"), spent, written);
     }
 }
 
-fn per_record(spent: Duration, records: u64) -> f64 {
-    spent.as_secs_f64() * 1e6 / records as f64
+fn report(name: &str, spent: Duration, records: u64) {
+    if records > 0 {
+        println!("{name}: {:.3} µs of processor time a record", spent.as_secs_f64() * 1e6 / records as f64);
+    }
 }
 
 /// Reads from the beginning; `tail_bytes` says whether from memory or from the file.
@@ -112,7 +114,7 @@ fn read(criterion: &mut Criterion) {
                 read += records;
             });
         });
-        println!("read {name}: {:.3} µs of processor time a record", per_record(spent, read));
+        report(&format!("read {name}"), spent, read);
     }
 }
 

@@ -30,10 +30,28 @@ struct State {
     waiting: Vec<Waiting>,
     bytes: usize,
     oldest: Instant,
-    /// The writer sleeps until this much waits; `usize::MAX` when it is awake.
-    wake_at: usize,
+    wake_at: Crowd,
     readers: usize,
     phase: Phase,
+}
+
+/// So much that the writer wakes up for it.
+#[derive(Clone, Copy, Debug)]
+struct Crowd {
+    bytes: usize,
+    requests: usize,
+}
+
+/// The writer is awake.
+const NOBODY: Crowd = Crowd { bytes: usize::MAX, requests: usize::MAX };
+/// The writer has nothing to do.
+const ANYBODY: Crowd = Crowd { bytes: 0, requests: 0 };
+
+/// The last transaction, from which the writer learns how long waiting for more is worth it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Served {
+    pub requests: usize,
+    pub took: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
@@ -74,7 +92,7 @@ impl Queue {
             waiting: Vec::new(),
             bytes: 0,
             oldest: Instant::now(),
-            wake_at: usize::MAX,
+            wake_at: NOBODY,
             readers: 0,
             phase: Phase::Open,
         };
@@ -121,9 +139,9 @@ impl Queue {
         }
         state.bytes += waiting.bytes;
         state.waiting.push(waiting);
-        let is_awaited = state.bytes >= state.wake_at;
+        let is_awaited = state.is_crowd(state.wake_at);
         if is_awaited {
-            state.wake_at = usize::MAX;
+            state.wake_at = NOBODY;
         }
         drop(state);
         if is_awaited {
@@ -132,10 +150,14 @@ impl Queue {
         Ok(())
     }
 
-    /// For the writer: the next thing to do. Waits at most `idle` for a request.
-    pub fn next(&self, idle: Duration) -> Task {
+    /// For the writer: the next thing to do after the last one. Waits at most `idle` for a request.
+    pub fn next(&self, idle: Duration, last: Served) -> Task {
         let mut state = self.state();
-        let until = Instant::now() + idle;
+        let free = Instant::now();
+        let until = free + idle;
+        // Who was answered just now is likely to come again, and who came meanwhile is here.
+        let all = Crowd { bytes: self.gather_bytes, requests: state.waiting.len() + last.requests };
+        let patience = (last.took / 4).min(self.gather);
         while state.waiting.is_empty() {
             match state.phase {
                 Phase::Closing => {
@@ -149,19 +171,30 @@ impl Queue {
                 Phase::Open | Phase::Drained | Phase::Ended => {}
             }
             let Some(left) = until.checked_duration_since(Instant::now()) else { return Task::Tidy };
-            state = self.sleep(state, 0, left);
+            state = self.sleep(state, ANYBODY, left);
         }
-        Task::Serve(self.gathered(state))
+        let left = || patience.saturating_sub(free.elapsed());
+        Task::Serve(self.gathered(state, all, left))
     }
 
-    /// When little waits, waits a moment for more: one larger write instead of several small ones.
-    fn gathered(&self, mut state: MutexGuard<'_, State>) -> Vec<Waiting> {
-        while state.bytes < self.gather_bytes && state.phase == Phase::Open {
-            let left = self.gather.saturating_sub(state.oldest.elapsed());
+    /// Waits a moment for more, because a commit costs the same for few and for many: up to `gather` while there
+    /// are few bytes, and else for a part of what a commit takes while not `all` are back whom it kept waiting.
+    fn gathered(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        all: Crowd,
+        patience: impl Fn() -> Duration,
+    ) -> Vec<Waiting> {
+        while state.phase == Phase::Open && !state.is_crowd(all) {
+            let (enough, left) = if state.bytes < self.gather_bytes {
+                (Crowd { requests: 0, ..all }, self.gather.saturating_sub(state.oldest.elapsed()))
+            } else {
+                (all, patience())
+            };
             if left.is_zero() {
                 break;
             }
-            state = self.sleep(state, self.gather_bytes, left);
+            state = self.sleep(state, enough, left);
         }
         state.take()
     }
@@ -169,12 +202,12 @@ impl Queue {
     fn sleep<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
-        wake_at: usize,
+        wake_at: Crowd,
         at_most: Duration,
     ) -> MutexGuard<'a, State> {
         state.wake_at = wake_at;
         let (mut state, _) = self.wake.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner);
-        state.wake_at = usize::MAX;
+        state.wake_at = NOBODY;
         state
     }
 
@@ -231,6 +264,10 @@ impl Queue {
 }
 
 impl State {
+    fn is_crowd(&self, crowd: Crowd) -> bool {
+        self.bytes >= crowd.bytes && self.waiting.len() >= crowd.requests
+    }
+
     fn take(&mut self) -> Vec<Waiting> {
         if self.bytes <= TRANSACTION_BYTES {
             self.bytes = 0;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode};
 use crate::OpenError;
 use crate::error::Fault;
 use crate::lock::FolderLock;
-use crate::queue::{Task, Waiting};
+use crate::queue::{Served, Task, Waiting};
 use crate::request::{Answer, Request};
 use crate::retention::Retainer;
 use crate::schema;
@@ -59,7 +59,10 @@ impl Drop for End {
 
 fn session(shared: &Shared, conn: &Connection) -> Ending {
     match Session::new(conn, shared) {
-        Ok(session) => Writer { session, retainer: Retainer::new(shared), is_failing: false }.work(),
+        Ok(session) => {
+            Writer { session, retainer: Retainer::new(shared), last: Served::default(), is_failing: false }
+                .work()
+        }
         Err(error) => wait_for_better(shared, &Fault::from(&error)),
     }
 }
@@ -87,7 +90,7 @@ fn wait_for_better(shared: &Shared, fault: &Fault) -> Ending {
     tracing::warn!(error = %fault, "the log can't be opened; trying again");
     let until = Instant::now() + AGAIN;
     while let Some(left) = until.checked_duration_since(Instant::now()) {
-        match shared.queue.next(left) {
+        match shared.queue.next(left, Served::default()) {
             Task::Serve(waiting) => refuse(shared, waiting, fault),
             Task::Tidy => {}
             Task::Drained => drained(shared),
@@ -126,6 +129,7 @@ fn wake_readers(shared: &Shared) {
 struct Writer<'c> {
     session: Session<'c>,
     retainer: Retainer,
+    last: Served,
     is_failing: bool,
 }
 
@@ -134,7 +138,7 @@ impl Writer<'_> {
         let shared = self.session.shared;
         loop {
             let idle = if self.retainer.has_more() { PAUSE } else { IDLE };
-            match shared.queue.next(idle) {
+            match shared.queue.next(idle, std::mem::take(&mut self.last)) {
                 Task::Serve(waiting) => {
                     if let Err(fault) = self.serve(waiting) {
                         tracing::warn!(error = %fault, "the log is opened anew");
@@ -194,7 +198,8 @@ impl Writer<'_> {
         let started = Instant::now();
         let answers = self.session.run(waiting.iter().map(|waiting| &waiting.request))?;
         metrics.commits.inc();
-        metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+        self.last = Served { requests: waiting.len(), took: started.elapsed() };
+        metrics.commit_seconds.observe(self.last.took.as_secs_f64());
         self.succeeded(waiting.iter().map(|waiting| waiting.bytes).sum());
         Ok(answers)
     }
