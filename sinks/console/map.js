@@ -10,6 +10,8 @@ const MARGIN_PX = 40;
 const FOOT_PX = 56;
 const MOST_ZOOM = 400;
 const MOST_UNPLACED = 8;
+// A mark of full size wants so much of the map for itself.
+const ROOM_PX2 = 4000;
 
 export class Map2D {
   constructor({ canvas, tip, empty, legend, scale, unplaced, select }) {
@@ -40,6 +42,7 @@ export class Map2D {
       }
     }
     for (const device of devices.values()) this.paint(device);
+    this.markLayer.append(...this.markLayer.querySelectorAll('[data-state="alert"]'));
     this.layOut();
   }
 
@@ -160,6 +163,7 @@ export class Map2D {
     const k = Math.max(1e-6, Math.min((width - 2 * MARGIN_PX) / wide, (height - 2 * MARGIN_PX - FOOT_PX) / high));
     this.least = k / 4;
     this.most = Math.max(k * MOST_ZOOM, 1);
+    this.fitted = { k, size: Math.min(1, Math.max(0.55, Math.sqrt((width * height) / (this.marks.size * ROOM_PX2)))) };
     this.view = { x: (box.left + box.right) / 2, y: (box.top + box.bottom) / 2 + FOOT_PX / 2 / k, k };
     this.hasMoved = false;
     this.place();
@@ -167,9 +171,11 @@ export class Map2D {
 
   place() {
     if (!this.view) return;
+    // Many marks are small at first and grow as one goes nearer.
+    const size = Math.min(1, this.fitted.size * (this.view.k / this.fitted.k) ** 0.4).toFixed(2);
     for (const [id, mark] of this.marks) {
       const [x, y] = this.toScreen(this.toPlane(this.devices.get(id).position));
-      mark.setAttribute("transform", `translate(${x.toFixed(1)},${y.toFixed(1)})`);
+      mark.setAttribute("transform", `translate(${x.toFixed(1)},${y.toFixed(1)}) scale(${size})`);
     }
     for (const road of this.roads.values()) {
       const points = road.places.map((place) => this.toScreen(place));

@@ -255,6 +255,7 @@ export class Panel {
   showNoCurve() {
     this.parts.name.textContent = this.quantity ? quantityName(this.quantity) : "";
     const { info } = this.source();
+    if (!info && this.subject.kind === "area") return this.showMessage("No values are kept of this area itself. Choose one of its devices.");
     if (!info || this.range === null) return this.showMessage("No values yet.");
     this.showMessage(`No values in this time. The newest is of ${at(info.last, api.now())}. `,
       element("button", { type: "button", onclick: () => this.setRange(null) }, "Show all"));
