@@ -1,13 +1,14 @@
 //! The whole device job, one core: decode, duplicates, clock, quality, windows of one minute, encoded results.
 //!
 //! An event is one observation of six readings. 10,000 devices speak every ten seconds, in order, so that on average
-//! every event closes one series' window. Waiting and storing are not in it: that is the log's.
+//! every event closes one series' window. Waiting and storing are not in it: that is the log's. Times are CPU time.
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use records::{
     Batch, Body, Device, Family, Name, Observation, Quality, Quantity, Reading, Record, Timestamp,
 };
 use std::hint::black_box;
+use std::time::Duration;
 use stream::rule::Ruleset;
 use stream::sum::ExactSum;
 use stream::{DeviceConfig, DeviceJob, Job, Outputs, Partitions};
@@ -66,6 +67,13 @@ fn message(id: Name, device: usize, round: usize, quantities: [&str; 6]) -> Obse
     }
 }
 
+/// CPU time of this thread, so that a busy machine does not show. Linux.
+fn cpu_time() -> Duration {
+    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux says so");
+    let nanos = statistics.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.expect("the first number is the time on a CPU"))
+}
+
 /// Runs everything; returns bytes written, so that nothing is left out.
 fn run(job: &mut DeviceJob, out: &mut Outputs, telemetry: &Batch) -> usize {
     let mut written = 0;
@@ -96,14 +104,35 @@ fn device_job(criterion: &mut Criterion) {
         let telemetry = telemetry(devices, rounds, family, quantities);
         group.throughput(Throughput::Elements((devices * rounds) as u64));
         group.bench_function(name, |bencher| {
-            let fresh = || (job(), Outputs::new(PARTITIONS));
-            bencher.iter_batched(
-                fresh,
-                |(mut job, mut out)| (run(&mut job, &mut out, &telemetry), job, out),
-                BatchSize::PerIteration,
-            );
+            bencher.iter_custom(|times| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..times {
+                    let (mut job, mut out) = (job(), Outputs::new(PARTITIONS));
+                    let begun = cpu_time();
+                    black_box(run(&mut job, &mut out, &telemetry));
+                    spent += cpu_time() - begun;
+                }
+                spent
+            });
         });
     }
+    group.finish();
+}
+
+/// What of it is reading alone.
+fn decode(criterion: &mut Criterion) {
+    let telemetry = telemetry(10_000, 30, Family::Other, OTHER);
+    let mut group = criterion.benchmark_group("decode");
+    group.sample_size(10).throughput(Throughput::Elements(310_000));
+    group.bench_function("10,000 devices", |bencher| {
+        bencher.iter_custom(|times| {
+            let begun = cpu_time();
+            for _ in 0..times {
+                telemetry.iter().for_each(|(_, value)| drop(black_box(Record::decode(value))));
+            }
+            cpu_time() - begun
+        });
+    });
     group.finish();
 }
 
@@ -141,5 +170,5 @@ fn sum(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, device_job, snapshot, sum);
+criterion_group!(benches, device_job, decode, snapshot, sum);
 criterion_main!(benches);

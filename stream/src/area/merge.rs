@@ -100,3 +100,104 @@ impl<'b, C> Decode<'b, C> for Waiting {
         Ok(waiting)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use records::{Aggregate, Quantity, Sighting, Subject, Window};
+
+    fn window(device: &str, quantity: &str, end: i64, revision: u32, as_of: i64) -> Row {
+        Row::Aggregate(Aggregate {
+            subject: Subject::Device(device.into()),
+            area: "road".into(),
+            quantity: Quantity::from_name(quantity),
+            window: Window { start: Timestamp(end - 1), end: Timestamp(end) },
+            revision,
+            count: 1,
+            good: 1,
+            sum: 1.0,
+            mean: 1.0,
+            min: 1.0,
+            max: 1.0,
+            as_of: Timestamp(as_of),
+            is_backfill: false,
+        })
+    }
+
+    fn sighting(device: &str, epc: &str, last_seen: i64, as_of: i64) -> Row {
+        let (first_seen, last_seen, as_of) = (Timestamp(0), Timestamp(last_seen), Timestamp(as_of));
+        let (area, device, epc) = ("road".into(), device.into(), epc.into());
+        Row::Sighting(Sighting { area, device, epc, first_seen, last_seen, count: 1, as_of })
+    }
+
+    fn rows() -> Vec<Row> {
+        let mut rows = Vec::new();
+        for as_of in 1..4 {
+            for device in ["a", "b"] {
+                rows.push(sighting(device, "E1", 1, as_of));
+                rows.push(sighting(device, "E2", 1, as_of));
+                for end in 1..3 {
+                    rows.push(window(device, "speed", end, 0, as_of));
+                    rows.push(window(device, "occupancy", end, 0, as_of));
+                    rows.push(window(device, "speed", end, 1, as_of));
+                }
+            }
+        }
+        rows
+    }
+
+    fn tick(at: i64, source: u32) -> Tick {
+        Tick { at: Timestamp(at), source, sources: 2 }
+    }
+
+    fn released(merge: &mut Merge) -> Vec<String> {
+        std::iter::from_fn(|| merge.release()).flatten().map(|row| format!("{row:?}")).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_arrival_does_not_show(shuffled in Just(rows()).prop_shuffle(), stops in 1..4i64) {
+            let mut found = Vec::new();
+            let mut merge = Merge::default();
+            for row in shuffled {
+                prop_assert!(!merge.add(row));
+            }
+            merge = minicbor::decode(&minicbor::to_vec(&merge).unwrap()).unwrap();
+            merge.tick(&tick(9, 0));
+            for at in [stops, 9] {
+                merge.tick(&tick(at, 1));
+                found.extend(released(&mut merge));
+            }
+            let mut merge = Merge::default();
+            rows().into_iter().for_each(|row| { merge.add(row); });
+            (0..2).for_each(|source| { merge.tick(&tick(9, source)); });
+            prop_assert_eq!(found, released(&mut merge));
+        }
+    }
+
+    #[test]
+    fn waits_for_every_source() {
+        let mut merge = Merge::default();
+        merge.add(window("a", "speed", 1, 0, 5));
+        assert_eq!(merge.tick(&tick(9, 0)), None);
+        assert_eq!(released(&mut merge).len(), 0);
+        assert_eq!(merge.tick(&tick(4, 1)), Some(Timestamp(4)));
+        assert_eq!(released(&mut merge).len(), 0);
+        assert_eq!(merge.tick(&tick(3, 1)), None);
+        assert_eq!(merge.tick(&tick(5, 1)), Some(Timestamp(5)));
+        assert_eq!(released(&mut merge).len(), 1);
+        // Its place has passed: it gets the next one.
+        assert!(merge.add(window("a", "speed", 1, 0, 5)));
+        assert_eq!(merge.tick(&tick(6, 1)), Some(Timestamp(6)));
+        assert_eq!(released(&mut merge).len(), 1);
+    }
+
+    #[test]
+    fn nonsense_is_no_source() {
+        let mut merge = Merge::default();
+        for (source, sources) in [(2, 2), (0, 0), (0, u32::MAX)] {
+            assert_eq!(merge.tick(&Tick { at: Timestamp(1), source, sources }), None);
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::counts::Fact;
 use crate::index::Index;
 use crate::outputs::Outputs;
 use minicbor::{Decode, Encode};
-use records::{Action, Device, Name, Observation, Record, Tick, Timestamp};
+use records::{Action, Device, Name, Observation, Record, Subject, Tick, Timestamp};
 use std::time::Duration;
 
 /// Ticks for the area job are this far apart while records come.
@@ -132,7 +132,10 @@ impl Partition {
 
     fn action(&mut self, action: &Action, context: &Context, out: &mut Outputs) {
         out.count(Fact::Action);
-        let index = self.index.get(action.subject.name());
+        let index = match &action.subject {
+            Subject::Device(device) => self.index.get(device),
+            Subject::Area(_) => None,
+        };
         let alert = index.and_then(|index| self.devices[index].act(action, context));
         match alert {
             Some(alert) => out.alert(&alert),

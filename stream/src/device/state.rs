@@ -11,7 +11,7 @@ use crate::counts::Fact;
 use crate::outputs::Outputs;
 use minicbor::{Decode, Encode};
 use records::{
-    Action, Aggregate, Alert, Body, Device, Name, Observation, Reading, Subject, Timestamp, Window,
+    Action, Aggregate, Alert, Body, Device, Flag, Name, Observation, Reading, Subject, Timestamp, Window,
 };
 
 /// Everything that is remembered of a device. Nothing in it depends on other devices.
@@ -226,8 +226,9 @@ impl DeviceState {
         let DeviceState { id, entry, panes, pipeline, .. } = self;
         let whom = Whom { id, entry: entry.as_ref() };
         let span = panes[index].span();
+        let counts = |reading: &Reading| reading.quality.flag != Flag::Missing;
         for cell in panes[index].cells_mut() {
-            if readings.iter().any(|reading| reading.quantity == cell.quantity) {
+            if readings.iter().any(|reading| counts(reading) && reading.quantity == cell.quantity) {
                 out.count(if cell.emissions == 0 { Fact::WindowClosed } else { Fact::WindowRevised });
                 pipeline.window(whom, &row(whom, span, cell, as_of, context), context, out);
             }

@@ -112,3 +112,46 @@ impl Cell {
         self.max = self.max.max(value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn readings(text: &str) -> Vec<Reading> {
+        let reading = |word: &str| {
+            let (name, value) = word.split_once('=').unwrap();
+            let flag = if value == "-" { Flag::Missing } else { Flag::Good };
+            let value = value.parse().unwrap_or(0.0);
+            Reading { quantity: Quantity::from_name(name), value, quality: Quality { flag, tests: 0 } }
+        };
+        text.split_whitespace().map(reading).collect()
+    }
+
+    fn pane() -> Pane {
+        Pane::new(Window { start: Timestamp(0), end: Timestamp(60_000) })
+    }
+
+    /// In whatever order devices name their quantities, by quantity is how rows come out.
+    #[test]
+    fn cells_stand_by_quantity() {
+        let check = |messages: &[&str]| {
+            let mut pane = pane();
+            messages.iter().for_each(|message| assert_eq!(pane.add(&readings(message), 9), 0));
+            let cells = pane.cells_mut().iter();
+            let shown: Vec<_> =
+                cells.map(|cell| format!("{} {} {}", cell.quantity, cell.count, cell.max)).collect();
+            assert_eq!(shown, ["pm2_5 2 5", "humidity 2 7", "radon 2 9", "xenon 2 11"], "{messages:?}");
+        };
+        check(&["pm2_5=4 humidity=6 radon=8 xenon=10", "pm2_5=5 humidity=7 radon=9 xenon=11"]);
+        check(&["xenon=10 radon=8 humidity=6 pm2_5=4", "radon=9 pm2_5=5 xenon=11 humidity=7"]);
+        check(&["humidity=7 humidity=6", "xenon=10 xenon=11 pm2_5=-", "pm2_5=5 pm2_5=4", "radon=8 radon=9"]);
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_quantities() {
+        let mut pane = pane();
+        assert_eq!(pane.add(&readings("a=1 b=1 c=1 d=1"), 3), 1);
+        assert_eq!(pane.add(&readings("d=1 c=1 e=1"), 3), 2);
+        assert_eq!(pane.cells_mut().len(), 3);
+    }
+}
