@@ -95,6 +95,7 @@ fn device_job(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("device_job");
     group.sample_size(10);
     let cases = [
+        ("10,000 devices, silent replay", 10_000, 30, Family::Other, OTHER),
         ("100 devices", 100, 3000, Family::Other, OTHER),
         ("10,000 devices", 10_000, 30, Family::Other, OTHER),
         ("100,000 devices", 100_000, 6, Family::Other, OTHER),
@@ -108,6 +109,7 @@ fn device_job(criterion: &mut Criterion) {
                 let mut spent = Duration::ZERO;
                 for _ in 0..times {
                     let (mut job, mut out) = (job(), Outputs::new(PARTITIONS));
+                    out.set_silent(name.ends_with("silent replay"));
                     let begun = cpu_time();
                     black_box(run(&mut job, &mut out, &telemetry));
                     spent += cpu_time() - begun;
