@@ -1,5 +1,6 @@
 //! Puts the stages together, in the order in which data flows, one block a part.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -106,7 +107,7 @@ impl Sluice {
 
         // ### Sinks: observations, aggregates, alerts → series, alert book, device book.
         let sink_metrics = registered(sinks::Metrics::register(&metrics))?;
-        let store = open_store(config, &folder.series())?;
+        let store = open_store(config, &folder.series(), &log)?;
         let alerts =
             AlertBook::open(&folder.alerts()).map_err(|error| Failure::because("alert book", &error))?;
         let devices =
@@ -225,7 +226,10 @@ where
             Err(error @ StreamError::Log { source: LogError::Unavailable(_), .. }) => {
                 warn!("{}; nothing is lost, trying again", Chain(&error));
             }
-            Err(error @ StreamError::Reset { .. }) => info!("{}", Chain(&error)),
+            Err(error @ StreamError::Reset { .. }) => {
+                info!("{}", Chain(&error));
+                continue;
+            }
             Err(error) => return Err(error.into()),
         }
         tokio::select! {
@@ -257,18 +261,29 @@ fn open_log(config: &Config, folder: &Folder, metrics: &MetricsRegistry) -> Resu
         options[topic].partitions = config.log.partitions;
         options[topic].retention.age = Some(config.log.retention);
     }
-    let metrics = registered(embedded::Metrics::new(metrics))?;
+    let metrics = registered(embedded::Metrics::register(metrics))?;
     Log::open(&folder.log(), options, clock::shared(), metrics)
         .map_err(|error| Failure::because("log", &error))
 }
 
-fn open_store(config: &Config, path: &Path) -> Result<Store, Failure> {
+/// Log and series are a pair: series that are ahead of the log would take its next records for known ones.
+fn open_store(config: &Config, path: &Path, log: &Log) -> Result<Store, Failure> {
     let options = store::Options {
         seal_age: config.store.seal_age,
         retention: Some(config.store.retention),
         ..Default::default()
     };
-    Store::open(path, options).map_err(|error| Failure::because("time series", &error))
+    let store = Store::open(path, options).map_err(|error| Failure::because("time series", &error))?;
+    let ends: BTreeMap<_, _> = log.stats().partitions.iter().map(|at| (at.partition, at.next)).collect();
+    let ahead = store.offsets().into_iter().find(|(at, next)| ends.get(at).is_none_or(|end| next > end));
+    match ahead {
+        None => Ok(store),
+        Some((at, next)) => Err(Failure::failed(format_args!(
+            "the series in {} know {at} up to offset {next}, and the log ends before: they belong to another log. \
+             Put the log back, or move the series away",
+            path.display()
+        ))),
+    }
 }
 
 fn gateway_limits(config: &Config) -> gateway::Limits {
@@ -311,12 +326,13 @@ mod tests {
 
     #[test]
     fn every_partition_has_one_worker() {
-        let check = |count, workers, expected: &[Range<u32>]| {
-            assert_eq!(shares(count, workers).collect::<Vec<_>>(), expected, "{count} over {workers}");
+        let check = |count, workers, expected: &[(u32, u32)]| {
+            let shares: Vec<_> = shares(count, workers).map(|share| (share.start, share.end)).collect();
+            assert_eq!(shares, expected, "{count} over {workers}");
         };
-        check(4, 2, &[0..2, 2..4]);
-        check(4, 3, &[0..1, 1..2, 2..4]);
-        check(1, 8, &[0..1]);
-        check(5, 1, &[0..5]);
+        check(4, 2, &[(0, 2), (2, 4)]);
+        check(4, 3, &[(0, 1), (1, 2), (2, 4)]);
+        check(1, 8, &[(0, 1)]);
+        check(5, 1, &[(0, 5)]);
     }
 }

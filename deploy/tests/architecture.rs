@@ -14,11 +14,7 @@ const ALLOWED: &[(&str, &str, &[&str])] = &[
     ("store", "sinks/store", &["records"]),
     ("sinks", "sinks", &["records", "store"]),
     ("device-sim", "device-sim", &["firmware-protocol"]),
-    (
-        "deploy",
-        "deploy",
-        &["device-sim", "embedded", "firmware-protocol", "gateway", "records", "sinks", "store", "stream"],
-    ),
+    ("deploy", "deploy", &["device-sim", "embedded", "gateway", "records", "sinks", "store", "stream"]),
 ];
 
 /// What nobody but `deploy` and the simulator may say: the wall clock and the environment are arguments elsewhere.

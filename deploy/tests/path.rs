@@ -171,6 +171,23 @@ fn a_second_process_on_the_same_folder_is_refused() {
 }
 
 #[test]
+fn series_without_their_log_are_refused() {
+    let folder = Folder::new("");
+    let password = folder.add_device("probe-1", "air", &[]);
+    let sluice = folder.start();
+    send(&sluice, "probe-1", &password, &[r#"{"pm2_5": 18.0}"#.into()]);
+    sluice.get_until("/api/v1/series?device=probe-1&quantity=pm2_5", PATIENCE, |series| {
+        series["mean"] == serde_json::json!([18.0])
+    });
+    assert_eq!(sluice.stop(), Some(0));
+    std::fs::remove_dir_all(folder.data().join("log")).expect("the log's folder is ours");
+    let output = folder.command(&["all"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains("belong to another log"), "{said}");
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("it is bound");

@@ -42,7 +42,7 @@ async fn read(data: &Path, partitions: u32) -> Outcome {
     for topic in [Topic::Telemetry, Topic::Observations, Topic::Aggregates] {
         options[topic].partitions = partitions;
     }
-    let metrics = Metrics::new(&Registry::new()).expect("an empty registry takes all");
+    let metrics = Metrics::register(&Registry::new()).expect("an empty registry takes all");
     let log = Log::open(&data.join("log"), options, deploy::clock::shared(), metrics).expect("the log opens");
     let mut consumer = log.consumer("judge", &[Topic::Observations, Topic::Aggregates, Topic::Alerts]);
     let (mut outcome, mut revisions) = (Outcome::default(), BTreeMap::new());

@@ -21,7 +21,7 @@ fn runtime() -> Runtime {
 }
 
 fn open(dir: &tempfile::TempDir, options: Options) -> Log {
-    let metrics = Metrics::new(&prometheus::Registry::new()).expect("the registry is new");
+    let metrics = Metrics::register(&prometheus::Registry::new()).expect("the registry is new");
     Log::open(dir.path(), options, Arc::new(|| Timestamp(0)), metrics).expect("the folder is new")
 }
 

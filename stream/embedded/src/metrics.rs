@@ -28,7 +28,7 @@ impl Metrics {
     ///
     /// # Errors
     /// They are registered there already.
-    pub fn new(registry: &Registry) -> Result<Metrics, prometheus::Error> {
+    pub fn register(registry: &Registry) -> Result<Metrics, prometheus::Error> {
         let seconds = HistogramOpts::new(
             "sluice_log_commit_seconds",
             "Time of a transaction with its fsync, shared by all who waited for it",

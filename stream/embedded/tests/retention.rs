@@ -53,7 +53,8 @@ async fn old_records_go_and_the_newest_row_stays() {
     let dir = tempfile::tempdir().unwrap();
     let clock = TestClock::default();
     let options = keep(None, Some(Duration::from_secs(60)));
-    let log = Log::open(dir.path(), options, clock.clock(), Metrics::new(&Registry::new()).unwrap()).unwrap();
+    let log =
+        Log::open(dir.path(), options, clock.clock(), Metrics::register(&Registry::new()).unwrap()).unwrap();
     append(&log, T0, batch(["a"])).await;
     append(&log, T0, batch(["b"])).await;
     clock.advance(Duration::from_secs(50));
@@ -183,7 +184,7 @@ async fn the_last_page_is_a_full_log_for_jobs_too() {
 async fn when_the_budget_says_so_unread_records_go_and_are_counted() {
     let dir = tempfile::tempdir().unwrap();
     let registry = Registry::new();
-    let metrics = Metrics::new(&registry).unwrap();
+    let metrics = Metrics::register(&registry).unwrap();
     let clock = TestClock::default().clock();
     let log = Log::open(dir.path(), small(OverBudget::RemoveUnread), clock, metrics).unwrap();
     let mut slow = log.consumer("slow", &[Topic::Telemetry]);

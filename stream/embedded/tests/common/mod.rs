@@ -31,7 +31,7 @@ pub fn open(dir: &Path) -> Log {
 }
 
 pub fn open_with(dir: &Path, options: Options) -> Result<Log, OpenError> {
-    Log::open(dir, options, TestClock::default().clock(), Metrics::new(&Registry::new()).unwrap())
+    Log::open(dir, options, TestClock::default().clock(), Metrics::register(&Registry::new()).unwrap())
 }
 
 pub const T0: TopicPartition = TopicPartition { topic: Topic::Telemetry, partition: 0 };
