@@ -41,7 +41,7 @@ enum Command {
     /// Register devices and manage what they prove themselves by
     #[command(subcommand)]
     Device(command::device::Command),
-    /// Make the hash of an operator's password, read from standard input, for [console] password_hash
+    /// Make the hash of an operator's password, read from standard input, for console.password_hash
     Password,
 }
 
