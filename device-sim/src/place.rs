@@ -20,8 +20,8 @@ pub fn road(name: &str) -> String {
 /// Air or weather stations, dealt out to the districts in turn.
 pub fn stations(config: &CityConfig, family: Family, chance: Chance) -> Result<Vec<DeviceSpec>, CityError> {
     let (count, kind, title) = match family {
-        Family::Weather => (config.weather.count, "weather", "气象站"),
-        _ => (config.air.count, "air", "空气站"),
+        Family::Weather => (config.weather.count, "weather", "weather"),
+        _ => (config.air.count, "air", "air"),
     };
     let mut stations = Vec::with_capacity(count);
     for (index, within) in config.district.iter().enumerate() {
@@ -30,7 +30,7 @@ pub fn stations(config: &CityConfig, family: Family, chance: Chance) -> Result<V
             let id = format!("{kind}-{}-{:02}", within.name, rank + 1);
             let position = inside(&outline, chance.named("place").named(&id))
                 .ok_or_else(|| CityError::new(format!("district[{index}].outline"), "has no inside"))?;
-            let label = format!("{}{title}{:02}", within.label, rank + 1);
+            let label = format!("{} {title} {:02}", within.label, rank + 1);
             stations.push(DeviceSpec { id, family, label, area: district(&within.name), rank, position });
         }
     }
@@ -47,7 +47,7 @@ pub fn probes(config: &CityConfig) -> Result<Vec<DeviceSpec>, CityError> {
             let along = (f64::from(rank) + 0.5) / f64::from(count);
             let position = at(Haversine.point_at_ratio_from_start(&course, along));
             let id = format!("water-{}-{:02}", river.name, rank + 1);
-            let (label, area) = (format!("{}{:02}", river.label, rank + 1), format!("river/{}", river.name));
+            let (label, area) = (format!("{} {:02}", river.label, rank + 1), format!("river/{}", river.name));
             probes.push(DeviceSpec {
                 id,
                 family: Family::Water,
@@ -79,7 +79,7 @@ pub fn detectors(config: &CityConfig) -> Result<Vec<(DeviceSpec, &Road)>, CityEr
             let along = config.detector_spacing_m * f64::from(rank);
             let position = at(Haversine.point_at_distance_from_start(&course, along)).ok_or_else(lost)?;
             let id = format!("traffic-{}-{:02}", on.name, rank + 1);
-            let (label, area) = (format!("{}{:02}", on.label, rank + 1), road(&on.name));
+            let (label, area) = (format!("{} {:02}", on.label, rank + 1), road(&on.name));
             detectors.push((DeviceSpec { id, family: Family::Traffic, label, area, rank, position }, on));
         }
     }
@@ -92,7 +92,7 @@ pub fn readers(config: &CityConfig) -> Vec<(DeviceSpec, usize)> {
         (0..share(config.rfid.count, config.lines, line)).map(move |rank| {
             let id = format!("rfid-line-{}-{:02}", line + 1, rank + 1);
             let (label, area) =
-                (format!("{}号线读写器{:02}", line + 1, rank + 1), format!("plant/line-{}", line + 1));
+                (format!("Line {} reader {:02}", line + 1, rank + 1), format!("plant/line-{}", line + 1));
             let position = in_plant(config, f64::from(rank) * 12.0, line as f64 * 30.0);
             (DeviceSpec { id, family: Family::Rfid, label, area, rank, position }, line + 1)
         })
@@ -107,14 +107,14 @@ pub fn machines(config: &CityConfig) -> Vec<DeviceSpec> {
         let (kind, title) = KINDS[index % KINDS.len()];
         let number = index / KINDS.len() + 1;
         let position = in_plant(config, f64::from(rank % 6) * 15.0, -40.0 - f64::from(rank / 6) * 20.0);
-        let (id, label) = (format!("machine-{kind}-{number:02}"), format!("{title}{number:02}"));
+        let (id, label) = (format!("machine-{kind}-{number:02}"), format!("{title} {number:02}"));
         DeviceSpec { id, family: Family::Machine, label, area: "plant/hall-1".to_string(), rank, position }
     };
     (0..config.machine.count).map(machine).collect()
 }
 
 const KINDS: [(&str, &str); 4] =
-    [("press", "冲压机"), ("fan", "风机"), ("pump", "水泵"), ("compressor", "空压机")];
+    [("press", "Press"), ("fan", "Fan"), ("pump", "Pump"), ("compressor", "Compressor")];
 
 /// How many of `count` the area of that index gets.
 fn share(count: usize, areas: usize, index: usize) -> u32 {
