@@ -48,24 +48,25 @@ impl Row {
     }
 
     /// The order of rows of one `as_of`: total but for rows that are alike, so that nobody can tell from which
-    /// partition, or how early, a row came.
+    /// partition, or how early, a row came. Windows and sightings stand in the order of event time: a backlog may
+    /// bring many of both in one instant, and a reader's progress must not run ahead of its sightings.
     pub fn order(&self, other: &Row) -> Ordering {
-        let kind = |row: &Row| match row {
-            Row::Device(..) => 0,
-            Row::Aggregate(_) => 1,
-            Row::Sighting(_) => 2,
-            Row::Action(_) => 3,
+        let place = |row: &Row| match row {
+            Row::Device(..) => (0, Timestamp::MIN, 0),
+            Row::Sighting(row) => (1, row.last_seen, 0),
+            Row::Aggregate(row) => (1, row.window.end, 1),
+            Row::Action(_) => (2, Timestamp::MIN, 0),
         };
-        match (self, other) {
+        place(self).cmp(&place(other)).then_with(|| match (self, other) {
             (Row::Device(a, area_a), Row::Device(b, area_b)) => (area_a, &a.id).cmp(&(area_b, &b.id)),
             (Row::Aggregate(a), Row::Aggregate(b)) => {
-                let key = |row: &Aggregate| (row.window.end, row.window.start, row.revision);
+                let key = |row: &Aggregate| (row.window.start, row.revision);
                 key(a)
                     .cmp(&key(b))
                     .then_with(|| (&a.area, &a.subject, &a.quantity).cmp(&(&b.area, &b.subject, &b.quantity)))
             }
             (Row::Sighting(a), Row::Sighting(b)) => {
-                let key = |row: &Sighting| (row.last_seen, row.first_seen, row.count);
+                let key = |row: &Sighting| (row.first_seen, row.count);
                 key(a)
                     .cmp(&key(b))
                     .then_with(|| (&a.area, &a.device, &a.epc).cmp(&(&b.area, &b.device, &b.epc)))
@@ -73,8 +74,8 @@ impl Row {
             (Row::Action(a), Row::Action(b)) => {
                 (&a.alert, &a.actor, &a.note).cmp(&(&b.alert, &b.actor, &b.note))
             }
-            _ => kind(self).cmp(&kind(other)),
-        }
+            _ => Ordering::Equal,
+        })
     }
 
     /// As it stands in a snapshot: a record and its area.

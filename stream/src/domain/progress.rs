@@ -27,6 +27,11 @@ impl Progress {
         self.heard = self.heard.max(now);
     }
 
+    /// It is waited for from `now` on, however long it has been silent.
+    pub(super) fn wait_from(&mut self, now: Timestamp) {
+        self.heard = self.heard.max(now);
+    }
+
     /// It has said nothing for longer than `patience`, ingest time.
     pub(super) fn is_silent(&self, now: Timestamp, patience: Duration) -> bool {
         now.since(self.heard) > patience
@@ -42,4 +47,11 @@ impl Progress {
         }
         (self.heard.max(at) + patience) + Duration::from_millis(1)
     }
+}
+
+/// Whether somebody speaks at `now` after all have been silent since `last`: a site that is back. Whoever comes first
+/// then brings its backlog before the others do, so they are waited for again. Twice the patience, so that a device
+/// that is alone and speaks as often as the patience allows does not make everybody wait for the dead.
+pub(super) fn is_back(last: Timestamp, now: Timestamp, patience: Duration) -> bool {
+    now.since(last) > patience * 2
 }

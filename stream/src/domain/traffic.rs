@@ -2,7 +2,7 @@
 //!
 //! Detectors stand along the road in the order of their rank, in the direction of travel.
 
-use super::progress::Progress;
+use super::progress::{Progress, is_back};
 use crate::rule::QueueRule;
 use minicbor::{Decode, Encode};
 use records::{Aggregate, Device, Name, Quantity, Subject, Timestamp, Window};
@@ -108,6 +108,9 @@ impl Queue {
     pub fn observe(&mut self, row: &Aggregate, rule: &QueueRule) -> Vec<Standing> {
         let decided = self.advance(row.as_of, rule);
         let is_minute = row.window.end.since(row.window.start) == MINUTE;
+        if is_back(self.now, row.as_of, rule.patience) {
+            self.detectors.iter_mut().for_each(|detector| detector.progress.wait_from(row.as_of));
+        }
         let detector = self.detectors.iter_mut().find(|detector| detector.device == *row.subject.name());
         if let (Some(detector), true) = (detector, is_minute) {
             detector.take(row, self.done);

@@ -9,7 +9,7 @@ mod zone;
 
 use self::passage::{Passage, Verdict};
 use self::zone::Zone;
-use crate::domain::progress::Progress;
+use crate::domain::progress::{Progress, is_back};
 use crate::rule::{RouteRule, TagRule};
 use minicbor::{Decode, Encode};
 use records::{Aggregate, Device, Name, Quantity, Sighting, Subject, Timestamp, Window};
@@ -181,6 +181,9 @@ impl Route {
 
     /// Notes what a reader has said and returns its zone; `None` for a stranger.
     fn hear(&mut self, device: &Name, reached: Timestamp, as_of: Timestamp, line: &Line<'_>) -> Option<u32> {
+        if is_back(self.now, as_of, line.rule.patience) {
+            self.readers.iter_mut().for_each(|reader| reader.progress.wait_from(as_of));
+        }
         let reader = self.readers.iter_mut().find(|reader| reader.device == *device)?;
         reader.progress.advance(reached, as_of);
         let rank = reader.rank;
