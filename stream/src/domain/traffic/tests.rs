@@ -131,10 +131,10 @@ fn a_silent_detector_is_waited_for() {
     for row in rows(1, "S") {
         assert_eq!(queue.observe(&row, &rule()), []);
     }
-    // b was last heard at its registration at 0, so patience ends 150 s after the minute.
-    assert_eq!(queue.advance(Timestamp(210_001), &rule()), []);
+    // b never spoke: patience, 150 s, begins when the road first does, at 65 s.
+    assert_eq!(queue.advance(Timestamp(215_001), &rule()), []);
     let decided = queue.advance(Timestamp(400_000), &rule());
-    assert_eq!(decided.iter().map(|standing| standing.length.as_of.0).collect::<Vec<_>>(), [210_001]);
+    assert_eq!(decided.iter().map(|standing| standing.length.as_of.0).collect::<Vec<_>>(), [215_001]);
     // What it says later of that minute comes too late.
     assert_eq!(run(&mut queue, &[row("b", "occupancy", 1, 99.0, 500_000)], i64::MAX), "");
 }

@@ -131,8 +131,9 @@ fn a_silent_reader_is_waited_for_with_patience() {
     // It spoke: patience begins anew.
     check("0:1=A 1000:2>50 2000:", &[]);
     check("0:1=A 1000:2>50 2002:", &["100@2001 1 at 2 [A]"]);
-    // A backlog has its time, too: patience runs in ingest time.
-    check("500000:1=A@0-0 500900:", &["100@500000 1 at 2 [A]"]);
+    // A backlog has its time, too: patience runs in ingest time, and from when the line speaks again.
+    check("500000:1=A@0-0 501001:", &[]);
+    check("500000:1=A@0-0 501002:", &["100@501001 1 at 2 [A]"]);
     let mut route = Route::new("line".into());
     for (id, rank) in [("1", 10), ("2", 20)] {
         route.register(&reader(id, rank), Timestamp(500_000));
