@@ -107,7 +107,7 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
             return self.give_up(partition, reason).await;
         }
         let from = snapshot.map(|snapshot| snapshot.offset);
-        tracing::info!(job = self.job.name(), partition, snapshot = from, committed, "partition assigned");
+        tracing::debug!(job = self.job.name(), partition, snapshot = from, committed, "partition assigned");
         self.partitions.insert(partition, Progress::new(from, committed));
         if let Some(ticking) = &mut self.ticking {
             ticking.own(partition);
