@@ -4,11 +4,12 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::device::{Device, connect, publish};
-use support::sluice::{Folder, Sluice, http_get};
+use support::sluice::{Folder, Sluice, binary, http_get};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -185,6 +186,57 @@ fn series_without_their_log_are_refused() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(said.contains("belong to another log"), "{said}");
+}
+
+#[test]
+fn a_console_with_an_operator_asks_who_is_there() {
+    let folder = Folder::new("");
+    let password = "a long summer in Nansha";
+    let hash = hash_of(password);
+    let text = std::fs::read_to_string(&folder.config).expect("the file is there");
+    let login = format!("[console]\noperator = \"wang\"\npassword_hash = \"{hash}\"\n");
+    std::fs::write(&folder.config, text.replace("[console]\n", &login)).expect("the folder takes a file");
+    let sluice = folder.start();
+    assert_eq!(http_get(sluice.address("console"), "/api/v1/devices").0, 401);
+
+    let wrong = log_in(&sluice, "a short winter");
+    assert!(!wrong.contains("sluice_session="), "{wrong}");
+    let right = log_in(&sluice, password);
+    let cookie = right.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a session");
+    let cookie = cookie.split(';').next().expect("a cookie has a value");
+    let head = format!("GET /api/v1/devices HTTP/1.0\r\nHost: HOST\r\nCookie: {cookie}\r\n\r\n");
+    assert!(exchange(&sluice, &head).starts_with("HTTP/1.0 200"));
+}
+
+/// What `sluice password` makes of it.
+fn hash_of(password: &str) -> String {
+    let mut child = Command::new(binary())
+        .arg("password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    writeln!(child.stdin.take().expect("stdin is piped"), "{password}").expect("it reads a line");
+    let output = child.wait_with_output().expect("it ends");
+    String::from_utf8(output.stdout).expect("a hash is text").trim().to_owned()
+}
+
+fn log_in(sluice: &Sluice, password: &str) -> String {
+    let form = format!("name=wang&password={}", password.replace(' ', "+"));
+    let head = "POST /login HTTP/1.0\r\nHost: HOST\r\nOrigin: http://HOST\r\n\
+                Content-Type: application/x-www-form-urlencoded\r\n";
+    exchange(sluice, &format!("{head}Content-Length: {}\r\n\r\n{form}", form.len()))
+}
+
+/// Sends a request with the console's address for HOST, and returns the whole answer.
+fn exchange(sluice: &Sluice, request: &str) -> String {
+    let address = sluice.address("console");
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+    stream.write_all(request.replace("HOST", &address.to_string()).as_bytes()).expect("the console reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the console answers");
+    answer
 }
 
 #[test]
