@@ -71,10 +71,17 @@ fn run(start: i64, partitions: u32, workers: u32, kills: u32) -> (BTreeSet<(Name
             })
         })
         .collect();
+    let total = DEVICES * (MINUTES as usize * 60 + 1);
+    let delivered = || acknowledged.lock().expect("no panic while it is held").len();
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64 ^ start.unsigned_abs();
-    for _ in 0..kills {
+    for kill in 1..=kills as usize {
+        // Somewhere behind each share of the flood, so that every kill hits it in its middle.
+        while delivered() < total * kill / (kills as usize + 2) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        std::thread::sleep(Duration::from_millis(20 + (seed >> 33) % 300));
+        std::thread::sleep(Duration::from_micros((seed >> 33) % 10_000));
+        assert!(delivered() < total, "kill {kill} came when all was done");
         sluice.kill();
         sluice = folder.start();
         *address.lock().expect("no panic while it is held") = sluice.address("mqtt");
