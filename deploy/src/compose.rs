@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use embedded::Log;
 use gateway::Registry;
@@ -214,17 +214,25 @@ impl Jobs {
 /// How long a job waits before it is started again.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Failures closer together than this are one outage, and told once.
+const OUTAGE: Duration = Duration::from_secs(60);
+
 /// Runs a job, and starts it again from its last commit while its log is unavailable (a full disk) or its snapshot
 /// was made under another configuration. Damage and a second reader are for a person to look at.
 async fn kept_up<F>(stop: &CancellationToken, run: impl Fn() -> F) -> Result<(), Box<dyn Error + Send + Sync>>
 where
     F: Future<Output = Result<(), StreamError>>,
 {
+    let mut failed_at: Option<Instant> = None;
     loop {
         match run().await {
             Ok(()) => return Ok(()),
             Err(error @ StreamError::Log { source: LogError::Unavailable(_), .. }) => {
-                warn!("{}; nothing is lost, trying again", Chain(&error));
+                let is_news =
+                    failed_at.replace(Instant::now()).is_none_or(|before| before.elapsed() > OUTAGE);
+                if is_news {
+                    warn!("{}; nothing is lost, trying again every second", Chain(&error));
+                }
             }
             Err(error @ StreamError::Reset { .. }) => {
                 info!("{}", Chain(&error));

@@ -27,6 +27,8 @@ const QUIET: Duration = Duration::from_secs(60);
 pub(crate) struct Retainer {
     looked: Instant,
     has_more: bool,
+    /// The last attempt failed, and that was told.
+    is_failing: bool,
     appended: u64,
     /// What must go, if it can, because an append found no room.
     relief: u64,
@@ -62,6 +64,7 @@ impl Retainer {
         Retainer {
             looked: Instant::now(),
             has_more: false,
+            is_failing: false,
             appended: 0,
             relief: 0,
             oldest_ms: vec![None; shared.partitions.len()],
@@ -100,10 +103,15 @@ impl Retainer {
         session.roll_back();
         session.conn.execute_batch("PRAGMA synchronous = FULL")?;
         match removed {
-            Ok(has_removed) => self.has_more = has_removed,
+            Ok(has_removed) => {
+                self.has_more = has_removed;
+                self.is_failing &= !has_removed;
+            }
             Err(error) => {
                 self.has_more = false;
-                tracing::warn!(%error, "old records could not be removed; trying again");
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    tracing::warn!(%error, "old records could not be removed; trying again");
+                }
             }
         }
         self.tell_losses();

@@ -21,6 +21,8 @@ const IDLE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(2);
 /// Between tries to open a file that failed.
 const AGAIN: Duration = Duration::from_millis(500);
+/// Without a failure for this long, an outage is over: on a full disk small commits get through between others.
+const CALM: Duration = Duration::from_secs(5);
 
 /// How a session with an open file ended.
 enum Ending {
@@ -60,7 +62,7 @@ impl Drop for End {
 fn session(shared: &Shared, conn: &Connection) -> Ending {
     match Session::new(conn, shared) {
         Ok(session) => {
-            Writer { session, retainer: Retainer::new(shared), last: Served::default(), is_failing: false }
+            Writer { session, retainer: Retainer::new(shared), last: Served::default(), failed_at: None }
                 .work()
         }
         Err(error) => wait_for_better(shared, &Fault::from(&error)),
@@ -130,7 +132,8 @@ struct Writer<'c> {
     session: Session<'c>,
     retainer: Retainer,
     last: Served,
-    is_failing: bool,
+    /// The newest failure, while an outage lasts.
+    failed_at: Option<Instant>,
 }
 
 impl Writer<'_> {
@@ -206,7 +209,8 @@ impl Writer<'_> {
 
     fn succeeded(&mut self, bytes: usize) {
         self.retainer.appended(bytes);
-        if std::mem::take(&mut self.is_failing) {
+        if self.failed_at.is_some_and(|failed_at| failed_at.elapsed() > CALM) {
+            self.failed_at = None;
             tracing::info!("the log can be written again");
         }
     }
@@ -214,7 +218,7 @@ impl Writer<'_> {
     fn failed(&mut self, error: &rusqlite::Error) {
         self.session.shared.metrics.failed_commits.inc();
         self.retainer.failed(error.sqlite_error_code() == Some(ErrorCode::DiskFull));
-        if !std::mem::replace(&mut self.is_failing, true) {
+        if self.failed_at.replace(Instant::now()).is_none() {
             tracing::warn!(%error, "the log can't be written; nothing is acknowledged until it can");
         }
     }
