@@ -116,6 +116,8 @@ impl Partition {
     fn device(&mut self, entry: Device, context: &Context, out: &mut Outputs) {
         out.count(Fact::Device);
         let index = self.index_of(&entry.id);
+        // What is due before it is decided by what was known of the device until then.
+        self.expire(index, entry.updated_at, context, out);
         let state = &mut self.devices[index];
         if state.entry().is_some_and(|known| known.updated_at >= entry.updated_at) {
             out.count(Fact::StaleDevice);
@@ -136,7 +138,11 @@ impl Partition {
             Subject::Device(device) => self.index.get(device),
             Subject::Area(_) => None,
         };
-        let alert = index.and_then(|index| self.devices[index].act(action, context));
+        let alert = index.and_then(|index| {
+            let as_of = self.as_of(index, action.at, out);
+            self.expire(index, as_of, context, out);
+            self.devices[index].act(action, as_of, context)
+        });
         match alert {
             Some(alert) => out.alert(&alert),
             None => out.count(Fact::ActionIgnored),
@@ -150,7 +156,7 @@ impl Partition {
         })
     }
 
-    /// The `as_of` of what a message causes: its ingest time, but never before an earlier one of the device, and
+    /// The `as_of` of what a message or an action causes: when it was taken, but never before an earlier one of the device, and
     /// never where the area job believes to know everything already.
     fn as_of(&self, index: usize, ingest_time: Timestamp, out: &mut Outputs) -> Timestamp {
         let mut as_of = ingest_time.max(self.devices[index].heard());

@@ -110,10 +110,10 @@ impl DeviceState {
         self.forget(&times);
     }
 
-    /// An operator acts on one of its alerts.
-    pub fn act(&mut self, action: &Action, context: &Context) -> Option<Alert> {
+    /// An operator acts on one of its alerts, as of which we know at `as_of`.
+    pub fn act(&mut self, action: &Action, as_of: Timestamp, context: &Context) -> Option<Alert> {
         let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
-        self.pipeline.act(whom, action, action.at.max(self.heard), context)
+        self.pipeline.act(whom, action, as_of, context)
     }
 
     /// When, in ingest time, something closes although the device stays silent.
