@@ -37,8 +37,9 @@ fn within_a_minute_the_demo_shows_alerts_of_each_use_case() {
     assert!(!seen.as_str().expect("a text").contains("Loading"), "{seen}");
     let devices = "document.querySelectorAll('svg g.device').length";
     browser.ask_until(devices, |count| count.as_u64().is_some_and(|count| count >= 190));
-    // The device of an alert is chosen: its curve is drawn.
+    // The device of an alert is chosen: its curve is drawn. The backlog may still be on its way to that alert.
     let link = "[...document.querySelectorAll('a, button')].find(link => /^Huangpu air/.test(link.innerText.trim()))";
+    browser.ask_until(&format!("{link} !== undefined"), |is_there| is_there == true);
     browser.ask(&format!("{link}.click()"));
     browser.ask_until("document.querySelectorAll('canvas').length", |count| count.as_u64() >= Some(1));
     assert_eq!(sluice.stop(), Some(0));
