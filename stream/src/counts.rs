@@ -23,6 +23,8 @@ pub enum Fact {
     Replayed,
     /// A message had been seen before, and was dropped.
     Duplicate,
+    /// A forwarder brought a record again, and it was dropped.
+    Resent,
     /// A message had no sequence number, so nobody knows whether it had been seen before.
     Unsequenced,
     /// A message was so far back in its device's numbering that nobody remembers; it passed.
@@ -61,7 +63,7 @@ pub enum Fact {
 
 impl Fact {
     /// Every fact, in order.
-    pub const ALL: [Fact; 27] = [
+    pub const ALL: [Fact; 28] = [
         Fact::Observation,
         Fact::Device,
         Fact::Tick,
@@ -72,6 +74,7 @@ impl Fact {
         Fact::Undecodable,
         Fact::Replayed,
         Fact::Duplicate,
+        Fact::Resent,
         Fact::Unsequenced,
         Fact::Untracked,
         Fact::GapOpened,

@@ -2,7 +2,7 @@
 
 use crate::outputs::{Outputs, Partitions};
 use crate::snapshot::StateError;
-use records::Record;
+use records::{Origin, Record};
 
 /// A job: reads one topic, partition by partition, and writes others.
 ///
@@ -15,6 +15,13 @@ pub trait Job: Send {
 
     /// How many partitions the topics have.
     fn partitions(&self) -> Partitions;
+
+    /// Whether a record that a forwarder brought has not been run before; from now on it counts as run. Only what is
+    /// admitted goes to [`Job::run`]. Called in the order of the partition, so it is part of the state.
+    fn admit(&mut self, partition: u32, key: &[u8], origin: Origin<'_>) -> bool {
+        let _ = (partition, key, origin);
+        true
+    }
 
     /// Takes a record of an input partition that was restored before. Never panics, whatever the record says.
     fn run(&mut self, partition: u32, key: &[u8], record: Record, out: &mut Outputs);

@@ -128,6 +128,9 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
         Fact::Duplicate => {
             plain("sluice_stream_duplicates_total", "Messages that had been seen before, dropped")
         }
+        Fact::Resent => {
+            plain("sluice_stream_resent_records_total", "Records that a forwarder brought again, dropped")
+        }
         Fact::Unsequenced => untold("unsequenced"),
         Fact::Untracked => untold("too_far_back"),
         Fact::GapOpened => gap("opened"),

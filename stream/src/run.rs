@@ -153,17 +153,21 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
             self.metrics.lost(self.job.name(), lost);
         }
         let mut undecodable = None;
-        for (offset, key, value) in fetched.records() {
+        for (offset, entry) in fetched.entries() {
             if offset < progress.next {
                 continue;
             }
             let is_replay = progress.is_replay(offset);
             self.out.set_silent(is_replay);
-            match Record::decode(value) {
-                Ok(record) => self.job.run(partition, key, record, &mut self.out),
-                Err(error) => {
-                    self.out.count(Fact::Undecodable);
-                    undecodable.get_or_insert((offset, error));
+            if entry.origin.is_some_and(|origin| !self.job.admit(partition, entry.key, origin)) {
+                self.out.count(Fact::Resent);
+            } else {
+                match Record::decode(entry.value) {
+                    Ok(record) => self.job.run(partition, entry.key, record, &mut self.out),
+                    Err(error) => {
+                        self.out.count(Fact::Undecodable);
+                        undecodable.get_or_insert((offset, error));
+                    }
                 }
             }
             self.out.set_silent(false);

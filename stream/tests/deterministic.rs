@@ -85,6 +85,24 @@ proptest! {
         prop_assert_eq!(run(&inputs, (2, 2), 1, &disturbance, 50), expected);
     }
 
+    /// Forwarders that crash and send again, gateways that share devices, a spool that begins anew: nothing is doubled,
+    /// nothing is taken for a duplicate that is none.
+    #[test]
+    fn any_forwarder(seed: u64, chance: u64, commit in 1..200usize) {
+        let mut inputs = fleet::city(seed);
+        inputs.iter_mut().for_each(forget_sequence);
+        let expected = run(&inputs, (3, 2), 1, &calm(), 1000);
+        let found = block_on(async {
+            let log = both::log(3, 2);
+            log.limit_batches(50);
+            let resent = fleet::append_forwarded(&log, &inputs, Chance(chance)).await;
+            assert!(resent > 0, "nothing was sent again");
+            let disturbance = Disturbance { seed: chance, failing_percent: 10, options: often(commit, 100) };
+            both::run(&log, &disturbance).await
+        });
+        prop_assert_eq!(found, expected);
+    }
+
     /// Messages of a device that are out of order by less than the out-of-orderness.
     #[test]
     fn any_order_within_the_out_of_orderness(seed: u64) {
@@ -105,6 +123,13 @@ proptest! {
         });
         re_stamp(&mut inputs);
         prop_assert_eq!(rows(&run(&inputs, (1, 1), 1, &calm(), 1000)), expected);
+    }
+}
+
+/// So that nothing but its origin tells that a message was brought again.
+fn forget_sequence(input: &mut Input) {
+    if let Record::Observation(message) = &mut input.record {
+        message.sequence = None;
     }
 }
 

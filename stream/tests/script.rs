@@ -3,6 +3,7 @@
 //! ```text
 //! device <id> <family> <area> [rank=<n>] [at=<time>] [label=<word>] [off]   a registry entry
 //! in <event time> <device> [<quantity>=]<value> … [at=<ingest>] [seq=<n>] [epoch=<n>] [clock=none|<time>]
+//!     [from=<gateway>/<spool>/<offset>]                                    a forwarder brought it
 //! reads <event time> <reader> <epc> … [at=<ingest>]                        tag reads
 //! tick <ingest time>                                                       nobody spoke
 //! ack <alert id> by <actor> at <time>                                      an operator

@@ -77,8 +77,8 @@ impl<'a> Merger<'a> {
 
     fn pieces_of(&mut self, batch: &'a Batch) {
         let (mut start, mut end, mut records) = (0, 0, 0);
-        for record in batch.iter() {
-            let len = record_len(record);
+        for entry in batch.entries() {
+            let len = entry.len();
             if records == ROW_RECORDS || (end + len - start > ROW_BYTES && records > 0) {
                 self.piece(&batch.as_bytes()[start..end], records);
                 (start, records) = (end, 0);
@@ -128,11 +128,7 @@ fn fitting(rows: &[Row]) -> usize {
 
 fn skip(batch: &Batch, records: Offset) -> usize {
     let records = usize::try_from(records).unwrap_or(usize::MAX);
-    batch.iter().take(records).map(record_len).sum()
-}
-
-fn record_len((key, value): (&[u8], &[u8])) -> usize {
-    8 + key.len() + value.len()
+    batch.entries().take(records).map(|entry| entry.len()).sum()
 }
 
 fn concatenate(pieces: &[&[u8]], bytes: usize) -> Batch {

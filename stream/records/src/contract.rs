@@ -56,6 +56,7 @@ macro_rules! contract_tests {
             offsets_count_from_zero_without_holes
             an_empty_append_is_fine
             records_come_back_as_written
+            origins_come_back_as_written
             one_callers_appends_stand_in_order
             a_batch_stands_together_where_the_answer_says
             a_dropped_append_is_not_taken_back

@@ -6,6 +6,7 @@
 mod action;
 mod aggregate;
 mod alert;
+mod batch;
 mod codec;
 #[cfg(any(test, feature = "contract-tests"))]
 pub mod contract;
@@ -13,6 +14,7 @@ mod device;
 mod log;
 mod memory;
 mod observation;
+mod origin;
 mod partition;
 mod quality;
 mod quantity;
@@ -26,14 +28,16 @@ mod topic;
 pub use action::{Action, Verb};
 pub use aggregate::{Aggregate, Subject};
 pub use alert::{Alert, AlertState, Severity, UseCase};
+pub use batch::{Batch, Entry};
 pub use codec::{DecodeError, Kind};
 pub use device::{Device, Family, Position};
 pub use log::{
-    AppendError, Batch, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Producer, Snapshot,
+    AppendError, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Producer, Snapshot,
     TopicPartition,
 };
 pub use memory::{MemoryConsumer, MemoryLog, MemoryPipe};
 pub use observation::{Body, Observation, Passage, Reading, Status, TagRead, VehicleClass};
+pub use origin::Origin;
 pub use partition::partition_of;
 pub use quality::{Flag, Quality, Test};
 pub use quantity::{Quantity, QuantityInfo};

@@ -4,6 +4,7 @@
 //! stores is always the offset of the *next* record to read.
 
 use crate::Topic;
+use crate::batch::{Batch, Entry};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -24,102 +25,6 @@ impl fmt::Display for TopicPartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.topic, self.partition)
     }
-}
-
-/// Records as bytes, back to back: `u32 key length, u32 value length, key, value`, little endian.
-///
-/// One allocation for many records; the embedded log stores these bytes as they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Batch {
-    bytes: Vec<u8>,
-    count: u32,
-}
-
-impl Batch {
-    /// An empty batch.
-    pub fn new() -> Batch {
-        Batch::default()
-    }
-
-    /// Adds a record whose value `write` appends to the buffer it is given.
-    pub fn push_with(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(&length(key.len()));
-        self.bytes.extend_from_slice(&[0; 4]);
-        self.bytes.extend_from_slice(key);
-        let value_start = self.bytes.len();
-        write(&mut self.bytes);
-        let value = length(self.bytes.len() - value_start);
-        self.bytes[start + 4..start + 8].copy_from_slice(&value);
-        self.count += 1;
-    }
-
-    /// Adds a record.
-    pub fn push(&mut self, key: &[u8], value: &[u8]) {
-        self.push_with(key, |bytes| bytes.extend_from_slice(value));
-    }
-
-    /// Moves all records of `other` behind ours.
-    pub fn append(&mut self, other: &Batch) {
-        self.bytes.extend_from_slice(&other.bytes);
-        self.count += other.count;
-    }
-
-    /// Forgets the records and keeps the buffer.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.count = 0;
-    }
-
-    /// How many records.
-    pub fn len(&self) -> usize {
-        self.count as usize
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The bytes, for a log that stores them.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// A batch from stored bytes; `None` when they are not whole records.
-    pub fn from_bytes(bytes: Vec<u8>) -> Option<Batch> {
-        let mut count = 0;
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            (_, rest) = split_record(rest)?;
-            count += 1;
-        }
-        Some(Batch { bytes, count })
-    }
-
-    /// The records as (key, value), in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let mut rest = self.bytes.as_slice();
-        std::iter::from_fn(move || {
-            let (record, behind) = split_record(rest)?;
-            rest = behind;
-            Some(record)
-        })
-    }
-}
-
-type KeyValue<'a> = (&'a [u8], &'a [u8]);
-
-fn split_record(bytes: &[u8]) -> Option<(KeyValue<'_>, &[u8])> {
-    let (key_len, rest) = bytes.split_first_chunk::<4>()?;
-    let (value_len, rest) = rest.split_first_chunk::<4>()?;
-    let (key, rest) = rest.split_at_checked(u32::from_le_bytes(*key_len) as usize)?;
-    let (value, rest) = rest.split_at_checked(u32::from_le_bytes(*value_len) as usize)?;
-    Some(((key, value), rest))
-}
-
-fn length(len: usize) -> [u8; 4] {
-    u32::try_from(len).expect("a record is far below 4 GiB: gateways bound payloads").to_le_bytes()
 }
 
 /// Appends, durably.
@@ -195,6 +100,11 @@ impl Fetched {
     /// The records with their offsets.
     pub fn records(&self) -> impl Iterator<Item = (Offset, &[u8], &[u8])> {
         self.batch.iter().zip(self.first..).map(|((key, value), offset)| (offset, key, value))
+    }
+
+    /// The records with their offsets and origins.
+    pub fn entries(&self) -> impl Iterator<Item = (Offset, Entry<'_>)> {
+        (self.first..).zip(self.batch.entries())
     }
 }
 

@@ -95,7 +95,7 @@ impl MemoryLog {
         let state = self.shared.lock();
         let mut all = Vec::new();
         for (partition, records) in (0..).zip(state.partitions(topic)) {
-            let records = (0..).zip(records);
+            let records = (0..).zip(records.iter().flat_map(Batch::iter));
             let place = TopicPartition { topic, partition };
             all.extend(records.map(|(offset, (key, value))| (place, offset, key.to_vec(), value.to_vec())));
         }

@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use records::{Batch, Fetched, Topic, TopicPartition};
+use records::{Batch, Entry, Fetched, Origin, Topic, TopicPartition};
 use std::sync::Arc;
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -21,6 +21,20 @@ fn batch(pairs: &Pairs) -> Batch {
 
 fn read(batch: &Batch) -> Pairs {
     batch.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+}
+
+/// A record with its origin, if it has one.
+type Forwarded = ((Vec<u8>, Vec<u8>), Option<(String, u64, u64)>);
+
+fn entries() -> impl Strategy<Value = Vec<Forwarded>> {
+    let pair = (vec(any::<u8>(), 0..20), vec(any::<u8>(), 0..50));
+    vec((pair, proptest::option::of((".{0,20}", any::<u64>(), any::<u64>()))), 0..20)
+}
+
+fn entry(((key, value), origin): &Forwarded) -> Entry<'_> {
+    let origin =
+        origin.as_ref().map(|(gateway, spool, offset)| Origin { gateway, spool: *spool, offset: *offset });
+    Entry { key, value, origin }
 }
 
 proptest! {
@@ -52,12 +66,22 @@ proptest! {
         prop_assert_eq!(both, Batch::new());
     }
 
+    #[test]
+    fn an_origin_is_read_as_it_was_pushed(written in entries()) {
+        let batch: Batch = written.iter().map(entry).collect();
+        prop_assert_eq!(batch.len(), written.len());
+        prop_assert!(batch.entries().eq(written.iter().map(entry)));
+        prop_assert!(batch.iter().eq(written.iter().map(|(pair, _)| (pair.0.as_slice(), pair.1.as_slice()))));
+        prop_assert_eq!(batch.entries().map(|entry| entry.len()).sum::<usize>(), batch.as_bytes().len());
+        prop_assert_eq!(Batch::from_bytes(batch.as_bytes().to_vec()), Some(batch));
+    }
+
     /// Stored bytes are whole records or no batch; what is taken holds nothing but them.
     #[test]
     fn any_bytes_are_taken_whole_or_not_at_all(bytes in vec(prop_oneof![3 => 0..4_u8, 1 => any::<u8>()], 0..100)) {
         if let Some(taken) = Batch::from_bytes(bytes.clone()) {
-            prop_assert_eq!(taken.iter().count(), taken.len());
-            let again = batch(&read(&taken));
+            prop_assert_eq!(taken.entries().count(), taken.len());
+            let again: Batch = taken.entries().collect();
             prop_assert_eq!(again.as_bytes(), bytes);
         }
     }
@@ -86,4 +110,28 @@ proptest! {
             prop_assert_eq!((offset, key, value), (expected, pair.0.as_slice(), pair.1.as_slice()));
         }
     }
+}
+
+/// Bytes that embedded logs have stored, for ever.
+#[test]
+fn golden_bytes() {
+    let mut batch = Batch::new();
+    batch.push(b"d1", b"\x83value");
+    let plain = [2, 0, 0, 0, 6, 0, 0, 0, b'd', b'1', 0x83, b'v', b'a', b'l', b'u', b'e'];
+    assert_eq!(batch.as_bytes(), plain);
+    batch.clear();
+    let origin = Some(Origin { gateway: "gw", spool: 0x0102_0304, offset: 258 });
+    batch.push_entry(Entry { key: b"d1", value: b"v", origin });
+    let lengths = [2, 0, 0, 0x80, 1, 0, 0, 0];
+    let from = [4, 3, 2, 1, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 2, b'g', b'w'];
+    assert_eq!(batch.as_bytes(), [&lengths[..], &from, b"d1v"].concat());
+}
+
+/// A gateway's id is text; what is none is damage, not the end of a batch.
+#[test]
+fn an_origin_that_is_no_text_is_refused() {
+    let origin = Some(Origin { gateway: "g", spool: 0, offset: 0 });
+    let mut bytes: Vec<u8> = Batch::from_iter([Entry { key: b"", value: b"", origin }]).as_bytes().to_vec();
+    *bytes.last_mut().expect("the gateway's id is last") = 0xff;
+    assert_eq!(Batch::from_bytes(bytes), None);
 }

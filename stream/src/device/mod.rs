@@ -5,6 +5,7 @@ mod config;
 mod context;
 mod deadlines;
 mod duplicates;
+mod origins;
 mod partition;
 mod pipeline;
 mod quality;
@@ -19,7 +20,7 @@ use crate::rule::Ruleset;
 use crate::snapshot::{self, StateError};
 use context::Context;
 use partition::Partition;
-use records::Record;
+use records::{Origin, Record};
 use std::collections::BTreeMap;
 
 const NAME: &str = "device";
@@ -50,6 +51,10 @@ impl Job for DeviceJob {
 
     fn partitions(&self) -> Partitions {
         self.context.partitions
+    }
+
+    fn admit(&mut self, partition: u32, key: &[u8], origin: Origin<'_>) -> bool {
+        self.partitions.entry(partition).or_default().admit(key, origin)
     }
 
     fn run(&mut self, partition: u32, _key: &[u8], record: Record, out: &mut Outputs) {

@@ -7,12 +7,13 @@ use super::clock::{self, Clock};
 use super::context::Context;
 use super::deadlines::Deadlines;
 use super::duplicates::{Arrival, Gap};
+use super::origins::Origins;
 use super::state::DeviceState;
 use crate::counts::Fact;
 use crate::index::Index;
 use crate::outputs::Outputs;
 use minicbor::{Decode, Encode};
-use records::{Action, Device, Name, Observation, Record, Subject, Tick, Timestamp};
+use records::{Action, Device, Name, Observation, Origin, Record, Subject, Tick, Timestamp};
 use std::time::Duration;
 
 /// Ticks for the area job are this far apart while records come.
@@ -31,6 +32,9 @@ pub struct Partition {
     /// What the area job was told last: everything up to here has been written.
     #[cbor(n(2), with = "crate::cbor")]
     told: Timestamp,
+    /// What forwarders have brought.
+    #[cbor(n(3), default)]
+    origins: Origins,
     #[cbor(skip)]
     index: Index,
     #[cbor(skip)]
@@ -43,6 +47,7 @@ impl Default for Partition {
             devices: Vec::new(),
             clock: Timestamp::MIN,
             told: Timestamp::MIN,
+            origins: Origins::default(),
             index: Index::default(),
             deadlines: Deadlines::default(),
         }
@@ -57,6 +62,14 @@ impl Partition {
             self.schedule(index, context);
         }
         self
+    }
+
+    /// Whether a forwarded record of the device `key` has not been run before; notes that it is now.
+    pub fn admit(&mut self, key: &[u8], origin: Origin<'_>) -> bool {
+        // What is under no device's name is no device's record, and is left aside as such.
+        let Ok(device) = std::str::from_utf8(key) else { return true };
+        let index = self.index.get(device).unwrap_or_else(|| self.index_of(&Name::new(device)));
+        self.origins.admit(index, origin)
     }
 
     /// Takes the next record. `number`: of this partition.

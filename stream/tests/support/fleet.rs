@@ -1,8 +1,8 @@
 //! A small city for properties: every use case, from a seed.
 
 use records::{
-    Action, Batch, Body, Device, Family, Name, Observation, Producer, Quality, Quantity, Reading, Record,
-    Subject, TagRead, Tick, Timestamp, Topic, TopicPartition, Verb, partition_of,
+    Action, Batch, Body, Device, Entry, Family, Name, Observation, Origin, Producer, Quality, Quantity,
+    Reading, Record, Subject, TagRead, Tick, Timestamp, Topic, TopicPartition, Verb, partition_of,
 };
 
 /// 2026-05-04T00:00:00Z.
@@ -208,11 +208,55 @@ pub async fn append(log: &impl Producer, inputs: &[Input], mut chance: Chance) {
             batch.push_with(b"", |to| tick(*at).encode(to));
         }
     }
-    for minutes in [1, 2, 5, 70] {
-        let at = START + (MINUTES + minutes) * 60_000;
-        batches.iter_mut().for_each(|batch| batch.push_with(b"", |to| tick(at).encode(to)));
-    }
+    close_everything(&mut batches);
     let place = |partition| TopicPartition { topic: Topic::Telemetry, partition };
     let batches = (0..).map(place).zip(batches).collect();
     log.append(batches).await.expect("memory takes everything");
+}
+
+/// Appends the inputs as forwarders do: each input came through one of two gateways, a forwarder that crashes begins
+/// again some records before, and one of the gateways gets a new disk on the way. Says how many came again.
+pub async fn append_forwarded(log: &impl Producer, inputs: &[Input], mut chance: Chance) -> u64 {
+    let mut batches = vec![Batch::new(); log.partitions(Topic::Telemetry) as usize];
+    // Per spool, what it has brought: (partition, offset, input).
+    let mut brought: [Vec<(usize, u64, &Input)>; 3] = Default::default();
+    let mut resent = 0;
+    for (number, input) in inputs.iter().enumerate() {
+        let partition = partition_of(input.key.as_bytes(), log.partitions(Topic::Telemetry)) as usize;
+        let spool = match chance.percent(50) {
+            true => 2,
+            false => usize::from(number > inputs.len() / 2),
+        };
+        let offset = brought[spool].iter().filter(|(of, ..)| *of == partition).count() as u64;
+        brought[spool].push((partition, offset, input));
+        let again = if chance.percent(5) { chance.below(40) as usize } else { 0 };
+        let from = brought[spool].len().saturating_sub(1 + again);
+        resent += (brought[spool].len() - 1 - from) as u64;
+        // What was sent last before the crash is sent first and again, in order, after it.
+        let sent = brought[spool].last().into_iter().chain(&brought[spool][from..]);
+        for (partition, offset, input) in sent.take(if again > 0 { usize::MAX } else { 1 }) {
+            push_forwarded(&mut batches[*partition], spool, *offset, input);
+        }
+        resent += u64::from(again > 0);
+    }
+    close_everything(&mut batches);
+    let place = |partition| TopicPartition { topic: Topic::Telemetry, partition };
+    log.append((0..).map(place).zip(batches).collect()).await.expect("memory takes everything");
+    resent
+}
+
+fn push_forwarded(batch: &mut Batch, spool: usize, offset: u64, input: &Input) {
+    let origin = Origin { gateway: ["a", "a", "b"][spool], spool: [1, 2, 1][spool], offset };
+    let mut value = Vec::new();
+    input.record.encode(&mut value);
+    batch.push_entry(Entry { key: input.key.as_bytes(), value: &value, origin: Some(origin) });
+}
+
+/// Ticks that come late enough for every window and patience.
+fn close_everything(batches: &mut [Batch]) {
+    for minutes in [1, 2, 5, 70] {
+        let tick =
+            Record::Tick(Tick { at: Timestamp(START + (MINUTES + minutes) * 60_000), source: 0, sources: 1 });
+        batches.iter_mut().for_each(|batch| batch.push_with(b"", |to| tick.encode(to)));
+    }
 }

@@ -1,8 +1,8 @@
 //! The language of the scripts.
 
 use records::{
-    Action, AlertState, Body, Device, Family, Observation, Quantity, Reading, Record, Severity, Subject,
-    TagRead, Tick, Timestamp, Topic, Verb,
+    Action, AlertState, Body, Device, Family, Observation, Origin, Quantity, Reading, Record, Severity,
+    Subject, TagRead, Tick, Timestamp, Topic, Verb,
 };
 use std::collections::BTreeMap;
 use stream::rule::Ruleset;
@@ -95,6 +95,9 @@ impl Stage {
             Some("none") => None,
             Some(at) => Some(time(at)),
         };
+        if options.get("from").is_some_and(|from| !self.admits(device, &from)) {
+            return Vec::new();
+        }
         self.record(Record::Observation(Observation {
             device: device.into(),
             epoch: options.number("epoch").unwrap_or(0),
@@ -106,6 +109,17 @@ impl Stage {
             is_late: false,
             body: body(rest),
         }))
+    }
+
+    /// As the loop asks before it runs a forwarded record.
+    fn admits(&mut self, device: &str, from: &str) -> bool {
+        let parts: Vec<&str> = from.split('/').collect();
+        let [gateway, spool, offset] = parts[..] else { panic!("from=<gateway>/<spool>/<offset>") };
+        let number = |text: &str| text.parse().expect("a number");
+        let origin = Origin { gateway, spool: number(spool), offset: number(offset) };
+        let is_new = self.device.admit(0, device.as_bytes(), origin);
+        self.counts.add(stream::Fact::Resent, u64::from(!is_new));
+        is_new
     }
 
     fn acknowledge(&mut self, alert: &str, actor: &str, at: Timestamp) -> Vec<String> {
@@ -267,7 +281,7 @@ fn device(id: &str, family: &str, area: &str, options: &Options) -> Record {
     })
 }
 
-const OPTIONS: [&str; 4] = ["at", "seq", "epoch", "clock"];
+const OPTIONS: [&str; 5] = ["at", "seq", "epoch", "clock", "from"];
 
 /// `quantity=value`, or a value of temperature.
 fn readings(words: &[&str]) -> Body {

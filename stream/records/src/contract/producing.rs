@@ -2,7 +2,7 @@
 
 use super::harness::{IN, OUT, Seen, all, append, batch, consume, numbers, place, texts, values};
 use super::{Engine, PARTITIONS};
-use crate::{Batch, Producer, Topic};
+use crate::{Batch, Entry, Origin, Producer, Topic};
 
 /// The answer gives each batch's first offset, in the order of the batches.
 pub async fn offsets_count_from_zero_without_holes(engine: impl Engine) {
@@ -52,6 +52,31 @@ pub async fn records_come_back_as_written(engine: impl Engine) {
         read.extend(fetched.records().map(|(_, key, value)| (key.to_vec(), value.to_vec())));
     }
     assert!(read.iter().map(|(key, value)| (key.as_slice(), value.as_slice())).eq(records));
+}
+
+/// Of records with an origin and without, beside each other, more than a reader is given at once.
+pub async fn origins_come_back_as_written(engine: impl Engine) {
+    const COUNT: u64 = 2_500;
+    let value = |n: u64| n.to_le_bytes();
+    let origin = |n: u64| {
+        let gateway = ["gateway-1", ""][usize::from(n.is_multiple_of(2))];
+        (!n.is_multiple_of(3)).then_some(Origin { gateway, spool: u64::MAX - n, offset: n << 32 })
+    };
+    let mut written = Batch::new();
+    for n in 0..COUNT {
+        written.push_entry(Entry { key: b"key", value: &value(n), origin: origin(n) });
+    }
+    append(&engine, place(IN, 1), written).await;
+    let mut consumer = engine.consumer("origins", &[IN]);
+    let mut next = 0;
+    while next < COUNT {
+        let fetched = super::harness::soon(crate::Consumer::poll(&mut consumer)).await.expect("readable");
+        for (offset, entry) in fetched.expect("open").entries() {
+            let expected = Entry { key: b"key", value: &value(next), origin: origin(next) };
+            assert_eq!((offset, entry), (next, expected));
+            next += 1;
+        }
+    }
 }
 
 /// Appends that are awaited one after the other.

@@ -110,8 +110,8 @@ impl Place {
         let start = usize::try_from(self.position).ok()?;
         let records = state.records(self.partition)?.get(start..).filter(|records| !records.is_empty())?;
         let mut batch = Batch::new();
-        for (key, value) in records.iter().take(state.batch_limit) {
-            batch.push(key, value);
+        for record in records.iter().take(state.batch_limit) {
+            batch.append(record);
         }
         Some(Fetched { partition: self.partition, first: self.position, batch: Arc::new(batch) })
     }

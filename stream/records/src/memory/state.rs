@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// The records of a partition; the index is the offset.
-pub(super) type Records = Vec<(Box<[u8]>, Box<[u8]>)>;
+/// The records of a partition, each a batch of one; the index is the offset.
+pub(super) type Records = Vec<Batch>;
 
 pub(super) struct Shared {
     state: Mutex<State>,
@@ -87,7 +87,7 @@ impl State {
     fn append_one(&mut self, place: TopicPartition, batch: &Batch) -> Offset {
         let records = &mut self.topics[place.topic as usize][place.partition as usize];
         let first = records.len() as Offset;
-        records.extend(batch.iter().map(|(key, value)| (key.into(), value.into())));
+        records.extend(batch.entries().map(|entry| Batch::from_iter([entry])));
         first
     }
 }
