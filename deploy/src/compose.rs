@@ -248,7 +248,7 @@ where
 }
 
 fn device_config(config: &Config) -> DeviceConfig {
-    let mut device = DeviceConfig { clock_allowance: config.stream.clock_allowance, ..Default::default() };
+    let mut device = DeviceConfig { clock: config.clock.clone(), ..Default::default() };
     for family in Family::ALL {
         *device.times.of_mut(family) = Times {
             out_of_orderness: config.stream.out_of_orderness,

@@ -1,5 +1,6 @@
 //! What a deployment can choose: parse → validate everything, with all problems at once → a plain value.
 
+mod clock;
 mod section;
 mod units;
 
@@ -23,6 +24,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// Windows, rules, alerts.
     pub stream: StreamConfig,
+    /// How the clocks of devices are judged.
+    pub clock: stream::ClockConfig,
     /// Time series on disk.
     pub store: StoreConfig,
     /// Operators' page and API.
@@ -70,8 +73,6 @@ pub struct StreamConfig {
     pub allowed_lateness: Duration,
     /// How long a silent device's window stays open, in ingest time.
     pub patience: Duration,
-    /// How far a device's clock may be ahead of the gateway's.
-    pub clock_allowance: Duration,
 }
 
 /// `[store]`
@@ -135,8 +136,8 @@ impl Default for Config {
                 out_of_orderness: 10 * SECOND,
                 allowed_lateness: 300 * SECOND,
                 patience: 30 * SECOND,
-                clock_allowance: 60 * SECOND,
             },
+            clock: stream::ClockConfig::default(),
             store: StoreConfig { retention: 400 * DAY, seal_age: 60 * SECOND },
             console: ConsoleConfig { listen: loopback(8080), login: None },
             admin: AdminConfig { listen: loopback(9464) },
@@ -168,6 +169,7 @@ fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
         log: read_log(root.section("log", problems), default.log, problems),
         gateway: read_gateway(root.section("gateway", problems), default.gateway, problems),
         stream: read_stream(root.section("stream", problems), default.stream, problems),
+        clock: clock::read(root.section("clock", problems), problems),
         store: read_store(root.section("store", problems), default.store, problems),
         console: read_console(root.section("console", problems), default.console, problems),
         admin: read_admin(root.section("admin", problems), default.admin, problems),
@@ -213,12 +215,6 @@ fn read_stream(mut from: Section<'_>, default: StreamConfig, problems: &mut Prob
             problems,
         ),
         patience: from.duration("patience", default.patience, SECOND..DAY, problems),
-        clock_allowance: from.duration(
-            "clock_allowance",
-            default.clock_allowance,
-            Duration::ZERO..DAY,
-            problems,
-        ),
     };
     from.end(problems);
     stream
@@ -317,7 +313,8 @@ mod tests {
             out_of_orderness = "20s"
             allowed_lateness = "10m"
             patience = "1m"
-            clock_allowance = "2m"
+            [clock]
+            policy = "ingest"
             [store]
             retention = "90d"
             seal_age = "30s"
@@ -334,6 +331,7 @@ mod tests {
         assert_ne!(config.log, default.log);
         assert_ne!(config.gateway, default.gateway);
         assert_ne!(config.stream, default.stream);
+        assert_ne!(config.clock, default.clock);
         assert_ne!(config.store, default.store);
         assert_ne!(config.console, default.console);
         assert_ne!(config.admin, default.admin);

@@ -37,6 +37,22 @@ pub enum Fact {
     ClockTooOld,
     /// The device's clock said a time after the gateway's.
     ClockInFuture,
+    /// The device's clock said a time that is steadily behind the gateway's.
+    ClockBehind,
+    /// The device said seconds where milliseconds are meant.
+    ClockInSeconds,
+    /// A message got the time that the device's clock should have said.
+    ClockCorrected,
+    /// A message got a guess for its time, because the device's clock is wrong by nobody knows how much.
+    ClockDoubted,
+    /// A clock has settled before 2000.
+    ClockReset,
+    /// A clock has settled a whole number of quarter hours away.
+    ClockZone,
+    /// A clock has settled where it is right.
+    ClockSet,
+    /// A clock has settled somewhere else.
+    ClockAstray,
     /// A value was outside the plausible range.
     OutOfRange,
     /// A reading found no room in its window: too many quantities.
@@ -63,7 +79,7 @@ pub enum Fact {
 
 impl Fact {
     /// Every fact, in order.
-    pub const ALL: [Fact; 28] = [
+    pub const ALL: [Fact; 36] = [
         Fact::Observation,
         Fact::Device,
         Fact::Tick,
@@ -81,6 +97,14 @@ impl Fact {
         Fact::GapClosed,
         Fact::ClockTooOld,
         Fact::ClockInFuture,
+        Fact::ClockBehind,
+        Fact::ClockInSeconds,
+        Fact::ClockCorrected,
+        Fact::ClockDoubted,
+        Fact::ClockReset,
+        Fact::ClockZone,
+        Fact::ClockSet,
+        Fact::ClockAstray,
         Fact::OutOfRange,
         Fact::SeriesRefused,
         Fact::LateRouted,
@@ -96,8 +120,14 @@ impl Fact {
 }
 
 /// How often each fact occurred.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counts([u64; Fact::ALL.len()]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Counts([0; Fact::ALL.len()])
+    }
+}
 
 impl Counts {
     /// Notes `times` of a fact.

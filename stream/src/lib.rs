@@ -27,7 +27,7 @@ pub mod sum;
 
 pub use area::{AreaConfig, AreaJob};
 pub use counts::{Counts, Fact};
-pub use device::{DeviceConfig, DeviceJob, FamilyTimes, Times};
+pub use device::{ClockConfig, DeviceConfig, DeviceJob, FamilyTimes, Policy, Times};
 pub use error::StreamError;
 pub use job::Job;
 pub use metrics::Metrics;

@@ -105,6 +105,14 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
             what,
         )
     };
+    let step = |to| {
+        labelled(
+            "sluice_stream_clock_steps_total",
+            "Steps of devices' clocks, by what they look like",
+            "to",
+            to,
+        )
+    };
     let untold = |why| {
         labelled(
             "sluice_stream_unchecked_messages_total",
@@ -137,6 +145,20 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
         Fact::GapClosed => gap("closed"),
         Fact::ClockTooOld => clock("too_old"),
         Fact::ClockInFuture => clock("in_future"),
+        Fact::ClockBehind => clock("behind"),
+        Fact::ClockInSeconds => clock("in_seconds"),
+        Fact::ClockCorrected => plain(
+            "sluice_stream_clock_corrected_total",
+            "Messages that got the time the clock should have said",
+        ),
+        Fact::ClockDoubted => plain(
+            "sluice_stream_clock_doubted_total",
+            "Messages whose time is a guess; their values are suspect",
+        ),
+        Fact::ClockReset => step("reset"),
+        Fact::ClockZone => step("zone"),
+        Fact::ClockSet => step("set"),
+        Fact::ClockAstray => step("astray"),
         Fact::OutOfRange => {
             plain("sluice_stream_range_failures_total", "Values outside their plausible range")
         }

@@ -8,6 +8,7 @@
 //! tick <ingest time>                                                       nobody spoke
 //! ack <alert id> by <actor> at <time>                                      an operator
 //! show observations | ticks                                                print these too
+//! policy trust|correct|ingest                                              what is done about wrong clocks; first
 //! restart                                                                  from a snapshot
 //! out …                                                                    what the line before causes
 //! count                                                                    say which facts were noted

@@ -63,7 +63,7 @@ pub enum Test {
 pub struct Quality {
     /// The verdict.
     pub flag: Flag,
-    /// Bit set of the [`Test`]s that did not pass.
+    /// Bit set of the [`Test`]s that did not pass, or that noted something.
     pub tests: u16,
 }
 
@@ -82,7 +82,12 @@ impl Quality {
         Quality { flag, tests: self.tests | 1 << test as u8 }
     }
 
-    /// Whether `test` did not pass.
+    /// The same flag, with `test` noted: what it found was put right.
+    pub const fn noted(self, test: Test) -> Quality {
+        Quality { flag: self.flag, tests: self.tests | 1 << test as u8 }
+    }
+
+    /// Whether `test` did not pass, or noted something.
     pub const fn has_failed(self, test: Test) -> bool {
         self.tests & (1 << test as u8) != 0
     }

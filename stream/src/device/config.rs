@@ -1,13 +1,14 @@
 //! The device job's times.
 
+use super::clock::ClockConfig;
 use records::Family;
 use std::time::Duration;
 
 /// How the device job judges time. Part of the job's fingerprint: state made under another configuration is refused.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceConfig {
-    /// How far a device's clock may be ahead of the gateway's.
-    pub clock_allowance: Duration,
+    /// How clocks are judged.
+    pub clock: ClockConfig,
     /// Times that may differ by family.
     pub times: FamilyTimes,
     /// A window that closes this long after its end tells of the past.
@@ -21,7 +22,7 @@ pub struct DeviceConfig {
 impl Default for DeviceConfig {
     fn default() -> Self {
         DeviceConfig {
-            clock_allowance: Duration::from_secs(60),
+            clock: ClockConfig::default(),
             times: FamilyTimes::default(),
             backfill_after: Duration::from_secs(600),
             slack: Duration::from_secs(1),

@@ -12,6 +12,7 @@ mod quality;
 mod state;
 mod window;
 
+pub use clock::{ClockConfig, Policy};
 pub use config::{DeviceConfig, FamilyTimes, Times};
 
 use crate::job::Job;

@@ -3,7 +3,6 @@
 //! Which devices share a partition is an accident, so nothing of a device's output depends on the others: they only
 //! decide how early it is written, never what, nor its `as_of`. `stream/README.md` explains the rules.
 
-use super::clock::{self, Clock};
 use super::context::Context;
 use super::deadlines::Deadlines;
 use super::duplicates::{Arrival, Gap};
@@ -92,7 +91,7 @@ impl Partition {
         self.tell(number, is_tick, context, out);
     }
 
-    fn observation(&mut self, mut message: Observation, context: &Context, out: &mut Outputs) {
+    fn observation(&mut self, message: Observation, context: &Context, out: &mut Outputs) {
         out.count(Fact::Observation);
         self.clock = self.clock.max(message.ingest_time);
         let index = self.index_of(&message.device);
@@ -102,9 +101,7 @@ impl Partition {
         }
         let as_of = self.as_of(index, message.ingest_time, out);
         self.expire(index, as_of, context, out);
-        let clock: Clock;
-        (message.event_time, clock) = clock::event_time(&message, context.config.clock_allowance);
-        self.devices[index].observe(message, clock, as_of, context, out);
+        self.devices[index].observe(message, as_of, context, out);
         self.schedule(index, context);
     }
 

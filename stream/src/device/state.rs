@@ -1,6 +1,6 @@
 //! One device: how far it has come, its windows, and what is made of them.
 
-use super::clock::Clock;
+use super::clock::{ClockModel, Fault, Judgement, Step, Verdict};
 use super::config::Times;
 use super::context::Context;
 use super::duplicates::Seen;
@@ -38,6 +38,9 @@ pub struct DeviceState {
     panes: Vec<Pane>,
     #[n(7)]
     pipeline: Pipeline,
+    /// What is known of its clock.
+    #[n(8)]
+    clock: ClockModel,
     /// When somebody will look at [`DeviceState::deadline`]; never later than that.
     #[cbor(skip)]
     pub scheduled: Option<Timestamp>,
@@ -55,6 +58,7 @@ impl DeviceState {
             heard: Timestamp::MIN,
             panes: Vec::new(),
             pipeline: Pipeline::default(),
+            clock: ClockModel::default(),
             scheduled: None,
         }
     }
@@ -79,28 +83,27 @@ impl DeviceState {
         self.entry = Some(entry);
     }
 
-    /// Takes a message that has not been seen before, as of which we know at `as_of`. Its event time has been
-    /// judged to be `clock`.
+    /// Takes a message that has not been seen before, as of which we know at `as_of`.
     pub fn observe(
         &mut self,
         mut message: Observation,
-        clock: Clock,
         as_of: Timestamp,
         context: &Context,
         out: &mut Outputs,
     ) {
         self.heard = self.heard.max(as_of);
+        let verdict = self.judge_clock(&mut message, context, out);
         self.newest = self.newest.max(message.event_time);
         let times = *self.times(context);
         let window = Window::tumbling(message.event_time, context.rules.windows.of(self.whom().family()));
         message.is_late = window.end + times.allowed_lateness <= self.progress(&times);
-        judge(&mut message, clock, out);
+        judge(&mut message, verdict, out);
         if message.is_late {
             out.count(Fact::LateRouted);
         }
         out.observation(&message);
         if !message.is_late {
-            self.gather(&message.body, window, clock, as_of, context, out);
+            self.gather(&message.body, window, verdict, as_of, context, out);
         }
         if let Body::TagReads(_) = message.body {
             let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
@@ -108,6 +111,15 @@ impl DeviceState {
         }
         self.close(self.progress(&times), as_of, context, out);
         self.forget(&times);
+    }
+
+    /// Gives a message its event time.
+    fn judge_clock(&mut self, message: &mut Observation, context: &Context, out: &mut Outputs) -> Verdict {
+        let config = &context.config.clock;
+        let judgement = self.clock.judge(message, config.policy(self.whom().family()), config);
+        message.event_time = judgement.event_time;
+        count_clock(&judgement, out);
+        judgement.verdict
     }
 
     /// An operator acts on one of its alerts, as of which we know at `as_of`.
@@ -157,7 +169,7 @@ impl DeviceState {
         &mut self,
         body: &Body,
         window: Window,
-        clock: Clock,
+        verdict: Verdict,
         as_of: Timestamp,
         context: &Context,
         out: &mut Outputs,
@@ -167,7 +179,7 @@ impl DeviceState {
             Body::Readings(readings) => readings.as_slice(),
             Body::TagReads(reads) => {
                 let value = reads.iter().map(|read| f64::from(read.count.max(1))).sum();
-                let (quantity, quality) = (context.tag_reads.clone(), quality::of_count(clock));
+                let (quantity, quality) = (context.tag_reads.clone(), quality::of_count(verdict));
                 counted = [Reading { quantity, value, quality }];
                 &counted
             }
@@ -245,16 +257,33 @@ impl DeviceState {
     }
 }
 
-/// Judges every reading.
-fn judge(message: &mut Observation, clock: Clock, out: &mut Outputs) {
-    match clock {
-        Clock::TooOld => out.count(Fact::ClockTooOld),
-        Clock::InFuture => out.count(Fact::ClockInFuture),
-        Clock::Trusted | Clock::Absent => {}
+fn count_clock(judgement: &Judgement, out: &mut Outputs) {
+    match judgement.fault {
+        Some(Fault::TooOld) => out.count(Fact::ClockTooOld),
+        Some(Fault::InFuture) => out.count(Fact::ClockInFuture),
+        Some(Fault::Behind) => out.count(Fact::ClockBehind),
+        Some(Fault::Seconds) => out.count(Fact::ClockInSeconds),
+        None => {}
     }
+    match judgement.verdict {
+        Verdict::Corrected => out.count(Fact::ClockCorrected),
+        Verdict::Doubted => out.count(Fact::ClockDoubted),
+        Verdict::Trusted | Verdict::Absent => {}
+    }
+    match judgement.step {
+        Some(Step::Reset) => out.count(Fact::ClockReset),
+        Some(Step::Zone) => out.count(Fact::ClockZone),
+        Some(Step::Set) => out.count(Fact::ClockSet),
+        Some(Step::Astray) => out.count(Fact::ClockAstray),
+        None => {}
+    }
+}
+
+/// Judges every reading.
+fn judge(message: &mut Observation, verdict: Verdict, out: &mut Outputs) {
     if let Body::Readings(readings) = &mut message.body {
         let failed =
-            readings.iter_mut().filter_map(|reading| quality::judge(reading, clock).then_some(())).count();
+            readings.iter_mut().filter_map(|reading| quality::judge(reading, verdict).then_some(())).count();
         out.count_many(Fact::OutOfRange, failed);
     }
 }

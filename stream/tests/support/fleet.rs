@@ -60,6 +60,17 @@ struct Member {
     rank: u32,
 }
 
+impl Member {
+    /// How far its clock is ahead, ms.
+    fn ahead(&self) -> i64 {
+        match self.id {
+            "fast" => 7_200_000,
+            "slow" => -28_800_000,
+            _ => 0,
+        }
+    }
+}
+
 fn members() -> Vec<Member> {
     let member = |id, family, area, rank| Member { id, family, area, rank };
     vec![
@@ -74,6 +85,8 @@ fn members() -> Vec<Member> {
         member("a1", Family::Air, "north", 0),
         member("w1", Family::Weather, "north", 0),
         member("x1", Family::Other, "", 0),
+        member("fast", Family::Other, "", 0),
+        member("slow", Family::Machine, "line-2", 0),
     ]
 }
 
@@ -130,7 +143,7 @@ fn message(
     chance: &mut Chance,
 ) -> Observation {
     let wrong = [0, START + 86_400_000][chance.below(2) as usize];
-    let device_time = if chance.percent(3) { wrong } else { at };
+    let device_time = if chance.percent(3) { wrong } else { at + member.ahead() };
     Observation {
         device: member.id.into(),
         epoch: 0,

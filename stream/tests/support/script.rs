@@ -6,7 +6,7 @@ use records::{
 };
 use std::collections::BTreeMap;
 use stream::rule::Ruleset;
-use stream::{AreaConfig, AreaJob, Counts, DeviceConfig, DeviceJob, Job, Outputs, Partitions};
+use stream::{AreaConfig, AreaJob, Counts, DeviceConfig, DeviceJob, Job, Outputs, Partitions, Policy};
 
 /// 2026-05-04T00:00:00Z.
 const MIDNIGHT: i64 = 1_777_852_800_000;
@@ -27,6 +27,7 @@ impl Script {
 pub struct Stage {
     device: DeviceJob,
     area: AreaJob,
+    config: DeviceConfig,
     now: Timestamp,
     shown: Vec<String>,
     counts: Counts,
@@ -34,15 +35,16 @@ pub struct Stage {
 
 impl Default for Stage {
     fn default() -> Self {
-        let (device, area) = jobs();
+        let config = DeviceConfig::default();
+        let (device, area) = jobs(&config);
         let shown = vec!["windows".into(), "alerts".into(), "sightings".into()];
-        Stage { device, area, now: Timestamp(MIDNIGHT), shown, counts: Counts::default() }
+        Stage { device, area, config, now: Timestamp(MIDNIGHT), shown, counts: Counts::default() }
     }
 }
 
-fn jobs() -> (DeviceJob, AreaJob) {
+fn jobs(config: &DeviceConfig) -> (DeviceJob, AreaJob) {
     (
-        DeviceJob::new(DeviceConfig::default(), Ruleset::default(), ONE_EACH),
+        DeviceJob::new(config.clone(), Ruleset::default(), ONE_EACH),
         AreaJob::new(AreaConfig::default(), Ruleset::default(), ONE_EACH),
     )
 }
@@ -50,7 +52,7 @@ fn jobs() -> (DeviceJob, AreaJob) {
 impl Stage {
     /// Throws both jobs away and builds them from their snapshots.
     pub fn restart(&mut self) {
-        let (mut device, mut area) = jobs();
+        let (mut device, mut area) = jobs(&self.config);
         device.restore(0, Some(&self.device.snapshot(0))).expect("it is our own");
         area.restore(0, Some(&self.area.snapshot(0))).expect("it is our own");
         (self.device, self.area) = (device, area);
@@ -64,6 +66,12 @@ impl Stage {
             [word, ..] if word.starts_with('#') => Vec::new(),
             ["show", shown @ ..] => {
                 self.shown.extend(shown.iter().map(|word| word.to_string()));
+                Vec::new()
+            }
+            ["policy", name] => {
+                let policy = Policy::ALL.into_iter().find(|policy| policy.name() == *name).expect("a policy");
+                Family::ALL.iter().for_each(|family| *self.config.clock.policy_mut(*family) = policy);
+                (self.device, self.area) = jobs(&self.config);
                 Vec::new()
             }
             ["restart"] => {
