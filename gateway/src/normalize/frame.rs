@@ -1,6 +1,6 @@
 //! The frames of `firmware-protocol`: flat JSON and CBOR maps.
 
-use super::{Arrival, Normalized, Rejection};
+use super::{Arrival, Normalized, Observations, Rejection};
 use firmware_protocol::{
     Class, DecodeError, FrameContent, FrameQuantity, FrameReading, StateFrame, TelemetryFrame,
 };
@@ -9,21 +9,16 @@ use records::{
     Timestamp, VehicleClass,
 };
 
-/// What came on `up/{device}/telemetry`.
-pub fn telemetry(arrival: Arrival<'_>, payload: &[u8]) -> Normalized {
+/// What a frame says.
+pub(super) fn telemetry(arrival: Arrival<'_>, payload: &[u8]) -> Normalized {
     let frame = TelemetryFrame::from_bytes(payload).map_err(rejection)?;
-    let device_time = frame.time.map(Timestamp);
-    Ok(Observation {
-        device: arrival.device.clone(),
+    let observation = arrival.observation(frame.time.map(Timestamp), body(frame.content));
+    Ok(Observations::One(Observation {
         epoch: frame.epoch,
         sequence: frame.sequence,
-        device_time,
-        event_time: device_time.unwrap_or(arrival.ingest_time),
-        ingest_time: arrival.ingest_time,
         position: frame.position.map(|position| Position { lon: position.lon, lat: position.lat }),
-        is_late: false,
-        body: body(frame.content),
-    })
+        ..observation
+    }))
 }
 
 /// What came on `up/{device}/state`.
@@ -35,17 +30,7 @@ pub fn state(arrival: Arrival<'_>, payload: &[u8]) -> Normalized {
         battery_v: frame.battery_v,
         text: frame.text.map(Name::from),
     };
-    Ok(Observation {
-        device: arrival.device.clone(),
-        epoch: 0,
-        sequence: None,
-        device_time: None,
-        event_time: arrival.ingest_time,
-        ingest_time: arrival.ingest_time,
-        position: None,
-        is_late: false,
-        body: Body::Status(status),
-    })
+    Ok(Observations::One(arrival.observation(None, Body::Status(status))))
 }
 
 fn body(content: FrameContent) -> Body {
@@ -110,8 +95,13 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
-    fn observe(payload: &[u8]) -> Normalized {
-        telemetry(Arrival { device: &Name::new("d-1"), ingest_time: NOW }, payload)
+    fn observe(payload: &[u8]) -> Result<Observation, Rejection> {
+        telemetry(Arrival { device: &Name::new("d-1"), ingest_time: NOW }, payload).map(only)
+    }
+
+    fn only(observations: Observations) -> Observation {
+        let Observations::One(observation) = observations else { panic!("a frame is one observation") };
+        observation
     }
 
     #[test]
@@ -198,7 +188,8 @@ mod tests {
     #[test]
     fn a_state_becomes_a_status() {
         let payload = br#"{"firmware": "1.4.2", "uptime_s": 86400, "battery_v": 3.5}"#;
-        let observation = state(Arrival { device: &Name::new("d-1"), ingest_time: NOW }, payload).unwrap();
+        let arrival = Arrival { device: &Name::new("d-1"), ingest_time: NOW };
+        let observation = only(state(arrival, payload).unwrap());
         let expected = Status {
             firmware: Some(Name::new("1.4.2")),
             uptime_s: Some(86400),

@@ -3,10 +3,12 @@
 //! One file per dialect. Nothing is judged here: a time in 1970 or a value that can't be goes on as it was said.
 
 mod frame;
+mod senml;
+mod unit;
 
-use records::{Name, Observation, Quarantined, Reason, Timestamp};
+use records::{Body, Name, Observation, Quarantined, Reason, Timestamp};
 
-pub use frame::{state, telemetry};
+pub use frame::state;
 
 /// Who speaks, and when it reached us.
 #[derive(Clone, Copy, Debug)]
@@ -27,11 +29,56 @@ pub struct Rejection {
 }
 
 /// What a dialect makes of a payload.
-pub type Normalized = Result<Observation, Rejection>;
+pub type Normalized = Result<Observations, Rejection>;
+
+/// What one payload says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observations {
+    /// Of one instant.
+    One(Observation),
+    /// Of several, in the order of their event times.
+    Several(Vec<Observation>),
+}
+
+/// What came on `up/{device}/telemetry`: a frame is a map, a SenML pack an array, and the first byte tells which.
+pub fn telemetry(arrival: Arrival<'_>, payload: &[u8]) -> Normalized {
+    if senml::is_pack(payload) {
+        senml::telemetry(arrival, payload)
+    } else {
+        frame::telemetry(arrival, payload)
+    }
+}
 
 /// Most of a payload, of a topic name and of a detail that quarantine keeps, in bytes.
 const KEPT_PAYLOAD: usize = 4096;
 const KEPT_TEXT: usize = 512;
+
+impl Observations {
+    /// All of them.
+    pub fn as_slice(&self) -> &[Observation] {
+        match self {
+            Observations::One(observation) => std::slice::from_ref(observation),
+            Observations::Several(observations) => observations,
+        }
+    }
+}
+
+impl Arrival<'_> {
+    /// What such a message says, when it tells no more than the time.
+    fn observation(&self, device_time: Option<Timestamp>, body: Body) -> Observation {
+        Observation {
+            device: self.device.clone(),
+            epoch: 0,
+            sequence: None,
+            device_time,
+            event_time: device_time.unwrap_or(self.ingest_time),
+            ingest_time: self.ingest_time,
+            position: None,
+            is_late: false,
+            body,
+        }
+    }
+}
 
 impl Rejection {
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Rejection {

@@ -24,6 +24,8 @@ pub(super) struct Ledger {
 pub(super) struct Work {
     telemetry: Batch,
     quarantine: Batch,
+    /// Messages whose observations `telemetry` holds: one may have several.
+    accepted: usize,
     /// Packet ids to acknowledge, in the order of arrival.
     owed: Vec<u16>,
     /// How many of the quarantined had which reason.
@@ -55,9 +57,11 @@ impl Ledger {
         let work = self.gathering.get_or_insert_with(scratch::work);
         let key = sender.id.as_bytes();
         match normalized {
-            Ok(observation) => {
-                let record = Record::Observation(observation);
-                work.telemetry.push_with(key, |bytes| record.encode(bytes));
+            Ok(observations) => {
+                for observation in observations.as_slice() {
+                    work.telemetry.push_with(key, |bytes| observation.encode(bytes));
+                }
+                work.accepted += 1;
             }
             Err(rejection) => work.quarantine(key, arrival, publish, rejection),
         }
@@ -112,7 +116,7 @@ impl Ledger {
 
 impl Work {
     pub(super) fn messages(&self) -> usize {
-        self.telemetry.len() + self.quarantine.len()
+        self.accepted + self.quarantine.len()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -121,6 +125,7 @@ impl Work {
 
     pub(super) fn clear(&mut self) {
         self.telemetry.clear();
+        self.accepted = 0;
         self.quarantine.clear();
         self.owed.clear();
         self.reasons = Default::default();
@@ -150,7 +155,7 @@ impl Work {
             let [high, low] = packet_id.to_be_bytes();
             outbox.put_slice(&[0x40, 2, high, low]);
         }
-        gate.metrics.count_durable(self.telemetry.len(), &self.reasons, self.owed.len());
+        gate.metrics.count_durable(self.accepted, &self.reasons, self.owed.len());
         scratch::give_back(self);
     }
 }
