@@ -1,0 +1,150 @@
+//! The stream stage: telemetry → observations, aggregates, alerts; aggregates → alerts.
+
+use std::error::Error;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use embedded::Log;
+use records::{Family, LogError, Producer, Topic};
+use stream::rule::Ruleset;
+use stream::{AreaConfig, AreaJob, DeviceConfig, DeviceJob, Partitions, StreamError, Ticker, Times};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Site, registered};
+use crate::clock;
+use crate::command::Failure;
+use crate::config::Config;
+use crate::supervise::Chain;
+
+/// Starts both jobs.
+///
+/// # Errors
+/// The metrics are taken.
+pub(super) fn start(site: &mut Site<'_>, rules: Ruleset) -> Result<(), Failure> {
+    let metrics = registered(stream::Metrics::register(&site.metrics))?;
+    let (config, log) = (site.config, site.log.clone());
+    let jobs = Jobs { log, rules, device: device_config(config), options: stream_options(config) };
+    for partitions in shares(jobs.log.partitions(Topic::Telemetry), config.stream.workers) {
+        let (jobs, metrics) = (jobs.clone(), metrics.clone());
+        site.supervisor.spawn("device job", |stop| async move {
+            kept_up(&stop, || jobs.run_device_job(partitions.clone(), metrics.clone(), stop.clone())).await
+        });
+    }
+    for partitions in shares(jobs.log.partitions(Topic::Aggregates), config.stream.workers) {
+        let (jobs, metrics) = (jobs.clone(), metrics.clone());
+        site.supervisor.spawn("area job", |stop| async move {
+            kept_up(&stop, || jobs.run_area_job(partitions.clone(), metrics.clone(), stop.clone())).await
+        });
+    }
+    Ok(())
+}
+
+/// What every worker of the stream stage is made from.
+#[derive(Clone)]
+struct Jobs {
+    log: Log,
+    rules: Ruleset,
+    device: DeviceConfig,
+    options: stream::Options,
+}
+
+impl Jobs {
+    async fn run_device_job(
+        &self,
+        partitions: Range<u32>,
+        metrics: stream::Metrics,
+        stop: CancellationToken,
+    ) -> Result<(), StreamError> {
+        let pipe = self.log.pipe("device", Topic::Telemetry, partitions);
+        let job = DeviceJob::new(self.device.clone(), self.rules.clone(), Partitions::of(&self.log));
+        let ticker = Ticker { log: self.log.clone(), clock: clock::shared() };
+        stream::run(pipe, job, Some(ticker), self.options.clone(), metrics, stop).await
+    }
+
+    async fn run_area_job(
+        &self,
+        partitions: Range<u32>,
+        metrics: stream::Metrics,
+        stop: CancellationToken,
+    ) -> Result<(), StreamError> {
+        let pipe = self.log.pipe("area", Topic::Aggregates, partitions);
+        let job = AreaJob::new(AreaConfig::default(), self.rules.clone(), Partitions::of(&self.log));
+        stream::run(pipe, job, None::<Ticker<Log>>, self.options.clone(), metrics, stop).await
+    }
+}
+
+/// How long a job waits before it is started again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Failures closer together than this are one outage, and told once.
+const OUTAGE: Duration = Duration::from_secs(60);
+
+/// Runs a job, and starts it again from its last commit while its log is unavailable (a full disk) or its snapshot
+/// was made under another configuration. Damage and a second reader are for a person to look at.
+async fn kept_up<F>(stop: &CancellationToken, run: impl Fn() -> F) -> Result<(), Box<dyn Error + Send + Sync>>
+where
+    F: Future<Output = Result<(), StreamError>>,
+{
+    let mut failed_at: Option<Instant> = None;
+    loop {
+        match run().await {
+            Ok(()) => return Ok(()),
+            Err(error @ StreamError::Log { source: LogError::Unavailable(_), .. }) => {
+                let is_news =
+                    failed_at.replace(Instant::now()).is_none_or(|before| before.elapsed() > OUTAGE);
+                if is_news {
+                    warn!("{}; nothing is lost, trying again every second", Chain(&error));
+                }
+            }
+            Err(error @ StreamError::Reset { .. }) => {
+                info!("{}", Chain(&error));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+fn device_config(config: &Config) -> DeviceConfig {
+    let mut device = DeviceConfig { clock: config.clock.clone(), ..Default::default() };
+    for family in Family::ALL {
+        *device.times.of_mut(family) = Times {
+            out_of_orderness: config.stream.out_of_orderness,
+            patience: config.stream.patience,
+            allowed_lateness: config.stream.allowed_lateness,
+        };
+    }
+    device
+}
+
+fn stream_options(config: &Config) -> stream::Options {
+    stream::Options { commit_interval: config.stream.commit_interval, ..Default::default() }
+}
+
+/// The partitions `0..count` in at most `workers` runs of nearly equal length.
+fn shares(count: u32, workers: u32) -> impl Iterator<Item = Range<u32>> {
+    let workers = workers.clamp(1, count.max(1));
+    (0..workers).map(move |worker| count * worker / workers..count * (worker + 1) / workers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_partition_has_one_worker() {
+        let check = |count, workers, expected: &[(u32, u32)]| {
+            let shares: Vec<_> = shares(count, workers).map(|share| (share.start, share.end)).collect();
+            assert_eq!(shares, expected, "{count} over {workers}");
+        };
+        check(4, 2, &[(0, 2), (2, 4)]);
+        check(4, 3, &[(0, 1), (1, 2), (2, 4)]);
+        check(1, 8, &[(0, 1)]);
+        check(5, 1, &[(0, 5)]);
+    }
+}

@@ -1,0 +1,94 @@
+//! The sinks and what they are shown by: observations, aggregates, alerts → series, alert book, device book → console.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use embedded::Log;
+use sinks::{AlertBook, AlertSink, Ambient, ConsoleState, DeviceBook, DeviceSink, Login, SeriesSink};
+use store::Store;
+use tokio::net::TcpListener;
+
+use super::{Site, registered};
+use crate::clock;
+use crate::command::Failure;
+use crate::config::Config;
+
+/// Starts them all.
+///
+/// # Errors
+/// A read model can't be opened, or does not belong to this log.
+pub(super) fn start(site: &mut Site<'_>, page: TcpListener) -> Result<(), Failure> {
+    let Site { config, folder, log, metrics, supervisor } = site;
+
+    // ### Sinks.
+    let sink_metrics = registered(sinks::Metrics::register(metrics))?;
+    let store = open_store(config, &folder.series(), log)?;
+    let alerts = AlertBook::open(&folder.alerts()).map_err(|error| Failure::because("alert book", &error))?;
+    let devices =
+        DeviceBook::open(&folder.devices()).map_err(|error| Failure::because("device book", &error))?;
+    let (alerts, devices) = (Arc::new(alerts), Arc::new(devices));
+    let ambient = |seed| Ambient { metrics: sink_metrics.clone(), clock: clock::shared(), seed };
+    supervisor.spawn("series sink", {
+        let consumer = log.consumer("series", SeriesSink::TOPICS);
+        let (sink_metrics, ambient) = (sink_metrics.clone(), ambient(1));
+        let sink = SeriesSink::new(store.clone(), clock::shared(), config.store.seal_age, sink_metrics);
+        |stop| async move { Ok(sinks::run(consumer, sink, ambient, stop).await?) }
+    });
+    supervisor.spawn("alert sink", {
+        let consumer = log.consumer("alerts", AlertSink::TOPICS);
+        let (sink, ambient) = (AlertSink::new(alerts.clone(), sink_metrics.clone()), ambient(2));
+        |stop| async move { Ok(sinks::run(consumer, sink, ambient, stop).await?) }
+    });
+    supervisor.spawn("device sink", {
+        let consumer = log.consumer("devices", DeviceSink::TOPICS);
+        let (sink, ambient) = (DeviceSink::new(devices.clone()), ambient(3));
+        |stop| async move { Ok(sinks::run(consumer, sink, ambient, stop).await?) }
+    });
+
+    // ### Console: pages, API, live feed.
+    let login = login(config)?;
+    supervisor.spawn("console", {
+        let actions = sinks::console::Actions::new(log.clone());
+        |stop| async move {
+            let state = ConsoleState {
+                store,
+                alerts,
+                devices,
+                actions,
+                clock: clock::shared(),
+                login,
+                metrics: sink_metrics,
+                stop: stop.clone(),
+            };
+            Ok(sinks::console::serve(page, sinks::console::router(state), stop).await?)
+        }
+    });
+    Ok(())
+}
+
+/// Log and series are a pair: series that are ahead of the log would take its next records for known ones.
+fn open_store(config: &Config, path: &Path, log: &Log) -> Result<Store, Failure> {
+    let options = store::Options {
+        seal_age: config.store.seal_age,
+        retention: Some(config.store.retention),
+        ..Default::default()
+    };
+    let store = Store::open(path, options).map_err(|error| Failure::because("time series", &error))?;
+    let ends: BTreeMap<_, _> = log.stats().partitions.iter().map(|at| (at.partition, at.next)).collect();
+    let ahead = store.offsets().into_iter().find(|(at, next)| ends.get(at).is_none_or(|end| next > end));
+    match ahead {
+        None => Ok(store),
+        Some((at, next)) => Err(Failure::failed(format_args!(
+            "the series in {} know {at} up to offset {next}, and the log ends before: they belong to another log. \
+             Put the log back, or move the series away",
+            path.display()
+        ))),
+    }
+}
+
+fn login(config: &Config) -> Result<Option<Login>, Failure> {
+    let Some(login) = &config.console.login else { return Ok(None) };
+    let made = Login::new(login.operator.as_str().into(), &login.password_hash);
+    made.map(Some).ok_or_else(|| Failure::usage("console.password_hash is not an argon2id hash"))
+}
