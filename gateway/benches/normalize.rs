@@ -3,7 +3,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use firmware_protocol::{FrameContent, FrameQuantity, FrameReading, Position, TelemetryFrame};
 use gateway::normalize::{Arrival, telemetry};
-use records::{Batch, Name, Timestamp};
+use records::{Batch, Crs, Name, Timestamp};
 use std::hint::black_box;
 
 /// Six readings of an air station with sequence, time and position.
@@ -33,7 +33,7 @@ fn normalize(criterion: &mut Criterion) {
     let senml = br#"[{"bt":1800000000.123,"n":"pm2_5","u":"ug/m3","v":35.5},{"n":"pm10","u":"ug/m3","v":61.0},
         {"n":"no2","u":"ug/m3","v":28.3},{"n":"o3","u":"ug/m3","v":91.2},{"n":"temperature","u":"Cel","v":21.4},
         {"n":"humidity","u":"%RH","v":63.0}]"#;
-    let arrival = Arrival { device: &device, ingest_time: Timestamp(1_800_000_000_456) };
+    let arrival = Arrival { device: &device, crs: Crs::Wgs84, ingest_time: Timestamp(1_800_000_000_456) };
     let mut batch = Batch::new();
     let mut group = criterion.benchmark_group("normalize");
     group.throughput(Throughput::Elements(1));

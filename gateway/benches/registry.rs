@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gateway::{Directory, Entry, NewDevice, Registry};
-use records::{Family, Timestamp};
+use records::{Crs, Family, Timestamp};
 use std::hint::black_box;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -15,6 +15,7 @@ fn device(id: &str) -> NewDevice {
         area: "".into(),
         rank: 0,
         position: None,
+        crs: Crs::Wgs84,
     }
 }
 

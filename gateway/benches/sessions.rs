@@ -5,7 +5,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use firmware_protocol::{FrameContent, FrameQuantity, FrameReading, TelemetryFrame};
 use gateway::{Limits, Metrics, NewDevice, Registry};
-use records::{AppendError, Batch, Family, Offset, Producer, Timestamp, Topic, TopicPartition};
+use records::{AppendError, Batch, Crs, Family, Offset, Producer, Timestamp, Topic, TopicPartition};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -77,6 +77,7 @@ fn device() -> NewDevice {
         area: "".into(),
         rank: 0,
         position: None,
+        crs: Crs::Wgs84,
     }
 }
 

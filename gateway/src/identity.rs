@@ -1,7 +1,7 @@
 //! Who may connect: the registry as the running gateway knows it.
 
 use crate::{Directory, Entry, GatewayError, RegistryError};
-use records::{Device, Name};
+use records::{Crs, Device, Name};
 use rustc_hash::{FxHashMap, FxHasher};
 use sha2::{Digest, Sha256};
 use std::hash::{Hash, Hasher};
@@ -42,6 +42,8 @@ pub(crate) enum Denial {
 #[derive(Clone, Debug)]
 pub(crate) struct Proven {
     pub device: Device,
+    /// The system of the positions that it states.
+    pub crs: Crs,
     /// Identifies the credential it was proved by; see [`Roster::current_fingerprint`].
     pub fingerprint: u64,
 }
@@ -140,7 +142,7 @@ impl Known {
 
 fn admit(entry: &Entry) -> Result<Proven, Denial> {
     if entry.device.is_enabled {
-        Ok(Proven { device: entry.device.clone(), fingerprint: fingerprint(entry) })
+        Ok(Proven { device: entry.device.clone(), crs: entry.crs, fingerprint: fingerprint(entry) })
     } else {
         Err(Denial::Disabled)
     }

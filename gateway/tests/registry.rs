@@ -5,7 +5,7 @@
 mod support;
 
 use gateway::{Directory, NewDevice, Registry, RegistryError};
-use records::{Family, Position, Timestamp};
+use records::{Crs, Family, Position, Timestamp};
 use support::{NOW, new_device};
 
 fn open() -> (tempfile::TempDir, Registry, Registry) {
@@ -159,4 +159,44 @@ fn the_file_is_its_owners_alone() {
     for file in files {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", file.path());
     }
+}
+
+/// The table of the first version, with one row.
+const FIRST: &str = "
+    CREATE TABLE device (
+        id TEXT PRIMARY KEY, family TEXT NOT NULL, label TEXT NOT NULL, area TEXT NOT NULL, rank INTEGER NOT NULL,
+        lon REAL, lat REAL, is_enabled INTEGER NOT NULL, updated_at INTEGER NOT NULL, credential TEXT NOT NULL,
+        revision INTEGER NOT NULL UNIQUE
+    ) STRICT;
+    INSERT INTO device VALUES ('a', 'air', '', 'north', 0, 113.25, 23.125, 1, 1000, '', 1);
+    PRAGMA user_version = 1;";
+
+#[test]
+fn a_file_of_the_first_version_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(FIRST).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let entry = Registry::open(&path).unwrap().look_up("a").unwrap().unwrap();
+                assert_eq!(entry.crs, Crs::Wgs84);
+                assert_eq!(entry.device.position, Some(Position { lon: 113.25, lat: 23.125 }));
+            });
+        }
+    });
+}
+
+#[test]
+fn a_position_is_told_in_wgs84_and_kept_as_it_was_stated() {
+    let (folder, one, _other) = open();
+    let stated = Position { lon: 113.269_729_6, lat: 23.126_423_3 };
+    let device = NewDevice { position: Some(stated), crs: Crs::Gcj02, ..new_device("a") };
+    one.add(device, NOW).unwrap();
+    let told = one.get("a").unwrap().position.unwrap();
+    assert!((told.lon - 113.2644).abs() < 1e-6 && (told.lat - 23.1291).abs() < 1e-6, "{told:?}");
+    let file = rusqlite::Connection::open(folder.path().join("registry.db")).unwrap();
+    let kept: (f64, f64) =
+        file.query_row("SELECT lon, lat FROM device", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(kept, (stated.lon, stated.lat));
 }

@@ -35,6 +35,7 @@ fn fetched(first: u64) -> Fetched {
             event_time: at,
             ingest_time: at,
             position: None,
+            stated: None,
             is_late: false,
             body: Body::Readings(names.iter().enumerate().map(reading).collect()),
         };

@@ -199,6 +199,7 @@ fn observation(device: &Device, at: Timestamp, sequence: u64) -> Observation {
         event_time: at,
         ingest_time: now(),
         position: None,
+        stated: None,
         is_late: false,
         body: Body::Readings(readings),
     }

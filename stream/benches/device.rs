@@ -62,6 +62,7 @@ fn message(id: Name, device: usize, round: usize, quantities: [&str; 6]) -> Obse
         event_time: at,
         ingest_time: Timestamp(at.0 + 40),
         position: None,
+        stated: None,
         is_late: false,
         body: Body::Readings(quantities.into_iter().enumerate().map(reading).collect()),
     }

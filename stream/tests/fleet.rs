@@ -108,6 +108,7 @@ fn message(device: usize, minute: i64, at: i64, arrives: i64) -> Observation {
         event_time: Timestamp(at),
         ingest_time: Timestamp(arrives),
         position: None,
+        stated: None,
         is_late: false,
         body: Body::Readings([("temperature", 0), ("humidity", 200)].map(reading).to_vec()),
     }

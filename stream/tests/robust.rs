@@ -71,7 +71,7 @@ prop_compose! {
     ) -> Observation {
         let event_time = ingest_time;
         Observation {
-            device, epoch, sequence, device_time, event_time, ingest_time, position: None, is_late: false, body,
+            device, epoch, sequence, device_time, event_time, ingest_time, position: None, stated: None, is_late: false, body,
         }
     }
 }

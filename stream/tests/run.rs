@@ -101,6 +101,7 @@ fn said(second: i64, sequence: u64, quantity: &str, value: f64) -> Record {
         event_time: at,
         ingest_time: at,
         position: None,
+        stated: None,
         is_late: false,
         body: Body::Readings(vec![Reading {
             quantity: Quantity::from_name(quantity),

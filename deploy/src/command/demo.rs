@@ -8,7 +8,7 @@ use std::time::Duration;
 use device_sim::run::{Progress, RunConfig};
 use device_sim::{City, CityConfig, DeviceSpec};
 use gateway::{NewDevice, Registry, RegistryError};
-use records::{Family, Position};
+use records::{Crs, Family, Position};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -86,6 +86,7 @@ fn register(registry: &Registry, devices: &[DeviceSpec]) -> Result<HashMap<Strin
         area: "district/tianhe".into(),
         rank: 0,
         position: Some(Position { lon: 113.3612, lat: 23.1247 }),
+        crs: Crs::Wgs84,
     };
     let devices: Vec<NewDevice> = devices.iter().map(in_our_words).chain([guest]).collect();
     let passwords = registry.provision(&devices, clock::now())?;
@@ -102,6 +103,7 @@ fn in_our_words(device: &DeviceSpec) -> NewDevice {
         area: device.area.as_str().into(),
         rank: device.rank,
         position: Some(Position { lon: device.position.lon, lat: device.position.lat }),
+        crs: Crs::Wgs84,
     }
 }
 

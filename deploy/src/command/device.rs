@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 use gateway::{NewDevice, Registry};
-use records::{Family, Position};
+use records::{Crs, Family, Position};
 
 use super::{Failure, load};
 use crate::clock;
@@ -51,9 +51,12 @@ pub struct NewArguments {
     /// Its place in the order of its area
     #[arg(long, default_value_t = 0)]
     rank: u32,
-    /// Where it stands, WGS-84 degrees: LON,LAT
+    /// Where it stands, degrees: LON,LAT
     #[arg(long, value_parser = position, allow_hyphen_values = true)]
     position: Option<Position>,
+    /// Coordinate system of --position and of what the device states: wgs84, cgcs2000, gcj02 or bd09
+    #[arg(long, value_parser = crs, default_value = "wgs84")]
+    crs: Crs,
 }
 
 /// Runs the command on the registry of the configured data folder.
@@ -87,6 +90,7 @@ impl From<NewArguments> for NewDevice {
             area: from.area.into(),
             rank: from.rank,
             position: from.position,
+            crs: from.crs,
         }
     }
 }
@@ -116,6 +120,11 @@ fn table(devices: &[records::Device]) -> String {
 fn family(text: &str) -> Result<Family, String> {
     let names: Vec<&str> = Family::ALL.into_iter().map(Family::name).collect();
     Family::from_name(text).ok_or_else(|| format!("must be one of {}", names.join(", ")))
+}
+
+fn crs(text: &str) -> Result<Crs, String> {
+    let names: Vec<&str> = Crs::ALL.into_iter().map(Crs::name).collect();
+    Crs::from_name(text).ok_or_else(|| format!("must be one of {}", names.join(", ")))
 }
 
 fn position(text: &str) -> Result<Position, String> {

@@ -5,20 +5,16 @@ use firmware_protocol::{
     Class, DecodeError, FrameContent, FrameQuantity, FrameReading, StateFrame, TelemetryFrame,
 };
 use records::{
-    Body, Name, Observation, Passage, Position, Quality, Quantity, Reading, Reason, Status, TagRead,
-    Timestamp, VehicleClass,
+    Body, Name, Observation, Passage, Quality, Quantity, Reading, Reason, Status, TagRead, Timestamp,
+    VehicleClass,
 };
 
 /// What a frame says.
 pub(super) fn telemetry(arrival: Arrival<'_>, payload: &[u8]) -> Normalized {
     let frame = TelemetryFrame::from_bytes(payload).map_err(rejection)?;
-    let observation = arrival.observation(frame.time.map(Timestamp), body(frame.content));
-    Ok(Observations::One(Observation {
-        epoch: frame.epoch,
-        sequence: frame.sequence,
-        position: frame.position.map(|position| Position { lon: position.lon, lat: position.lat }),
-        ..observation
-    }))
+    let place = frame.position.map(|position| (position.lon, position.lat));
+    let observation = arrival.observation(frame.time.map(Timestamp), place, body(frame.content));
+    Ok(Observations::One(Observation { epoch: frame.epoch, sequence: frame.sequence, ..observation }))
 }
 
 /// What came on `up/{device}/state`.
@@ -30,7 +26,7 @@ pub fn state(arrival: Arrival<'_>, payload: &[u8]) -> Normalized {
         battery_v: frame.battery_v,
         text: frame.text.map(Name::from),
     };
-    Ok(Observations::One(arrival.observation(None, Body::Status(status))))
+    Ok(Observations::One(arrival.observation(None, None, Body::Status(status))))
 }
 
 fn body(content: FrameContent) -> Body {
@@ -92,11 +88,12 @@ fn rejection(error: DecodeError) -> Rejection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use records::{Crs, Position};
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
     fn observe(payload: &[u8]) -> Result<Observation, Rejection> {
-        telemetry(Arrival { device: &Name::new("d-1"), ingest_time: NOW }, payload).map(only)
+        telemetry(Arrival { device: &Name::new("d-1"), crs: Crs::Wgs84, ingest_time: NOW }, payload).map(only)
     }
 
     fn only(observations: Observations) -> Observation {
@@ -188,7 +185,7 @@ mod tests {
     #[test]
     fn a_state_becomes_a_status() {
         let payload = br#"{"firmware": "1.4.2", "uptime_s": 86400, "battery_v": 3.5}"#;
-        let arrival = Arrival { device: &Name::new("d-1"), ingest_time: NOW };
+        let arrival = Arrival { device: &Name::new("d-1"), crs: Crs::Wgs84, ingest_time: NOW };
         let observation = only(state(arrival, payload).unwrap());
         let expected = Status {
             firmware: Some(Name::new("1.4.2")),
@@ -215,7 +212,7 @@ mod tests {
     #[test]
     fn quarantine_keeps_the_start_of_what_came() {
         let long = "é".repeat(400);
-        let arrival = Arrival { device: &Name::new("d-1"), ingest_time: NOW };
+        let arrival = Arrival { device: &Name::new("d-1"), crs: Crs::Wgs84, ingest_time: NOW };
         let quarantined =
             Rejection::new(Reason::TooLarge, long.as_str()).quarantine(arrival, &long, &[7; 10_000]);
         assert_eq!(quarantined.payload, vec![7; 4096]);

@@ -2,12 +2,14 @@
 //!
 //! One file per dialect. Nothing is judged here: a time in 1970 or a value that can't be goes on as it was said.
 
+mod coordinates;
 mod frame;
 mod senml;
 mod unit;
 
-use records::{Body, Name, Observation, Quarantined, Reason, Timestamp};
+use records::{Body, Crs, Name, Observation, Quarantined, Reason, Timestamp};
 
+pub(crate) use coordinates::locate;
 pub use frame::state;
 
 /// Who speaks, and when it reached us.
@@ -15,6 +17,8 @@ pub use frame::state;
 pub struct Arrival<'a> {
     /// The device, as it has proved itself.
     pub device: &'a Name,
+    /// The system of the positions it states.
+    pub crs: Crs,
     /// By the gateway's clock.
     pub ingest_time: Timestamp,
 }
@@ -64,8 +68,14 @@ impl Observations {
 }
 
 impl Arrival<'_> {
-    /// What such a message says, when it tells no more than the time.
-    fn observation(&self, device_time: Option<Timestamp>, body: Body) -> Observation {
+    /// What such a message says, when it tells no more than time and place; the place in the source's system.
+    fn observation(
+        &self,
+        device_time: Option<Timestamp>,
+        place: Option<(f64, f64)>,
+        body: Body,
+    ) -> Observation {
+        let located = place.map(|(lon, lat)| locate(self.crs, lon, lat));
         Observation {
             device: self.device.clone(),
             epoch: 0,
@@ -73,7 +83,8 @@ impl Arrival<'_> {
             device_time,
             event_time: device_time.unwrap_or(self.ingest_time),
             ingest_time: self.ingest_time,
-            position: None,
+            position: located.map(|(position, _)| position),
+            stated: located.and_then(|(_, stated)| stated),
             is_late: false,
             body,
         }

@@ -1,7 +1,8 @@
 //! A row of the registry.
 
+use crate::normalize::locate;
 use crate::{Credential, RegistryError};
-use records::{Device, Family, Name, Position, Timestamp};
+use records::{Crs, Device, Family, Name, Position, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Row, Transaction, params};
 
@@ -10,6 +11,8 @@ use rusqlite::{Row, Transaction, params};
 pub struct Entry {
     /// What everybody may know.
     pub device: Device,
+    /// The system of the positions that it states.
+    pub crs: Crs,
     /// What the gateway alone knows.
     pub credential: Credential,
     /// The change that made the entry what it is; see [`crate::Directory::changed_since`].
@@ -29,8 +32,10 @@ pub struct NewDevice {
     pub area: Name,
     /// Its place in the order of its area.
     pub rank: u32,
-    /// Where it stands, WGS-84.
+    /// Where it stands, in the system `crs`; the registry keeps it so, and tells it in WGS-84.
     pub position: Option<Position>,
+    /// The system of `position`, and of the positions that the device states itself.
+    pub crs: Crs,
 }
 
 const MAX_TEXT_BYTES: usize = 128;
@@ -71,7 +76,7 @@ fn check_text(field: &'static str, text: &str) -> Result<(), RegistryError> {
 macro_rules! select {
     ($behind:literal) => {
         concat!(
-            "SELECT id, family, label, area, rank, lon, lat, is_enabled, updated_at, credential, revision ",
+            "SELECT id, family, label, area, rank, lon, lat, is_enabled, updated_at, credential, revision, crs ",
             "FROM device ",
             $behind
         )
@@ -85,19 +90,21 @@ pub(super) const SELECT_CHANGED: &str = select!("WHERE revision > ?1 ORDER BY re
 pub(super) fn read(row: &Row<'_>) -> Result<Entry, rusqlite::Error> {
     let lon: Option<f64> = row.get(5)?;
     let lat: Option<f64> = row.get(6)?;
+    let crs = known(row, 11, "a coordinate system", Crs::from_name)?;
     let device = Device {
         id: text(row, 0)?,
-        family: family(row, 1)?,
+        family: known(row, 1, "a family", Family::from_name)?,
         label: text(row, 2)?,
         area: text(row, 3)?,
         rank: row.get(4)?,
-        position: lon.zip(lat).map(|(lon, lat)| Position { lon, lat }),
+        position: lon.zip(lat).map(|(lon, lat)| locate(crs, lon, lat).0),
         is_enabled: row.get(7)?,
         updated_at: Timestamp(row.get(8)?),
     };
     let revision: i64 = row.get(10)?;
     Ok(Entry {
         device,
+        crs,
         credential: Credential::stored(row.get(9)?),
         revision: revision.max(0).unsigned_abs(),
     })
@@ -112,8 +119,8 @@ pub(super) fn insert(
     revision: i64,
 ) -> Result<usize, rusqlite::Error> {
     transaction.execute(
-        "INSERT INTO device (id, family, label, area, rank, lon, lat, is_enabled, updated_at, credential, revision)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO device (id, family, label, area, rank, lon, lat, is_enabled, updated_at, credential, revision, crs)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING",
         params![
             device.id.as_str(),
             device.family.name(),
@@ -125,6 +132,7 @@ pub(super) fn insert(
             now.millis(),
             credential.as_str(),
             revision,
+            device.crs.name(),
         ],
     )
 }
@@ -160,10 +168,16 @@ fn text(row: &Row<'_>, column: usize) -> Result<Name, rusqlite::Error> {
     Ok(Name::new(row.get_ref(column)?.as_str()?))
 }
 
-fn family(row: &Row<'_>, column: usize) -> Result<Family, rusqlite::Error> {
+/// A column that holds one of our own words.
+fn known<T>(
+    row: &Row<'_>,
+    column: usize,
+    what: &str,
+    from_name: fn(&str) -> Option<T>,
+) -> Result<T, rusqlite::Error> {
     let name = row.get_ref(column)?.as_str()?;
-    Family::from_name(name).ok_or_else(|| {
-        let unknown = format!("{name:?} is not a family");
+    from_name(name).ok_or_else(|| {
+        let unknown = format!("{name:?} is not {what}");
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, unknown.into())
     })
 }

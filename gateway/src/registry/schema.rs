@@ -1,15 +1,13 @@
 //! The file's tables and their version.
 
 use crate::RegistryError;
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
 
-const VERSION: i64 = 1;
-
-const TABLES: &str = "
-    BEGIN IMMEDIATE;
-    CREATE TABLE IF NOT EXISTS device (
+/// What brings a file from each version to the next; the first makes it out of nothing. Never edited, only added to.
+const STEPS: &[&str] = &[
+    "CREATE TABLE device (
         id         TEXT PRIMARY KEY,
         family     TEXT NOT NULL,
         label      TEXT NOT NULL,
@@ -21,9 +19,10 @@ const TABLES: &str = "
         updated_at INTEGER NOT NULL,
         credential TEXT NOT NULL,
         revision   INTEGER NOT NULL UNIQUE
-    ) STRICT;
-    PRAGMA user_version = 1;
-    COMMIT;";
+    ) STRICT",
+    // The system of lon and lat, which stand here as they were stated, and of what the device states itself.
+    "ALTER TABLE device ADD COLUMN crs TEXT NOT NULL DEFAULT 'wgs84'",
+];
 
 /// How long one process waits for the other's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,18 +31,29 @@ pub(super) fn open(path: &Path) -> Result<Connection, RegistryError> {
     keep_private(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match version {
-        VERSION => {}
-        0 => create(&connection)?,
-        newer => return Err(RegistryError::Version(newer)),
+    bring_up_to_date(connection)
+}
+
+/// In one transaction that shuts out the other process, which may be doing the same.
+fn bring_up_to_date(mut connection: Connection) -> Result<Connection, RegistryError> {
+    match version(&connection)? {
+        0 => connection.pragma_update(None, "journal_mode", "WAL")?,
+        current if current == STEPS.len() as i64 => return Ok(connection),
+        _ => {}
     }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction)?;
+    let behind = usize::try_from(found).ok().and_then(|found| STEPS.get(found..));
+    for step in behind.ok_or(RegistryError::Version(found))? {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", STEPS.len() as i64)?;
+    transaction.commit()?;
     Ok(connection)
 }
 
-fn create(connection: &Connection) -> Result<(), rusqlite::Error> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.execute_batch(TABLES)
+fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// Makes a new file that its owner alone may read: it holds hashes of passwords. SQLite gives its side files the

@@ -4,12 +4,12 @@ use super::ending::Refusal;
 use super::ledger::Ledger;
 use super::{Sender, Session};
 use crate::gateway::Gate;
-use crate::identity::Denial;
+use crate::identity::{Denial, Proven};
 use crate::packet::{Front, Greeting, Packet, Violation, front, greeting};
 use crate::sessions::{Client, Place};
 use crate::transport::Transport;
 use bytes::BytesMut;
-use records::{Device, Name, Producer, Topic, partition_of};
+use records::{Name, Producer, Topic, partition_of};
 use rumqttc::mqttbytes::v4::{ConnAck, Connect, ConnectReturnCode};
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) async fn connect<P: Producer>(
         () = gate.stop.cancelled() => Err(Refusal::Closing),
     };
     match greeted {
-        Ok((device, place)) => Some(Box::new(session(transport, gate, device, place, unread))),
+        Ok((proven, place)) => Some(Box::new(session(transport, gate, proven, place, unread))),
         Err(refusal) => {
             gate.metrics.count_refusal(refusal);
             refuse(transport, refusal).await;
@@ -47,7 +47,7 @@ async fn greet<P: Producer>(
     transport: &mut Transport,
     unread: &mut Vec<u8>,
     gate: &Gate<P>,
-) -> Result<(Device, Place), Refusal> {
+) -> Result<(Proven, Place), Refusal> {
     let connect = read_connect(transport, unread).await?;
     let client_id = client_id(&connect, gate)?;
     let login = connect.login.ok_or(Refusal::Denied(Denial::Credentials))?;
@@ -65,7 +65,7 @@ async fn greet<P: Producer>(
     if gate.roster.current_fingerprint(&proven.device.id) != Some(proven.fingerprint) {
         return Err(Refusal::Denied(Denial::Disabled));
     }
-    Ok((proven.device, place))
+    Ok((proven, place))
 }
 
 /// Reads until CONNECT is whole. What came behind it stays in `unread`.
@@ -104,15 +104,16 @@ fn client_id<P: Producer>(connect: &Connect, gate: &Gate<P>) -> Result<Name, Ref
 fn session<P: Producer>(
     transport: Transport,
     gate: Arc<Gate<P>>,
-    device: Device,
+    proven: Proven,
     place: Place,
     unread: Vec<u8>,
 ) -> Session<P> {
-    let partition = |topic| partition_of(device.id.as_bytes(), gate.log.partitions(topic));
+    let partition = |topic| partition_of(proven.device.id.as_bytes(), gate.log.partitions(topic));
     let sender = Sender {
         telemetry_partition: partition(Topic::Telemetry),
         quarantine_partition: partition(Topic::Quarantine),
-        id: device.id.clone(),
+        crs: proven.crs,
+        id: proven.device.id,
     };
     tracing::debug!(device = %sender.id, "connected");
     Session {

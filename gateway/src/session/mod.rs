@@ -18,7 +18,7 @@ use crate::transport::Transport;
 use bytes::{BufMut, BytesMut};
 use ledger::Ledger;
 use publish::Oversized;
-use records::{Name, Producer, Timestamp};
+use records::{Crs, Name, Producer, Timestamp};
 use rumqttc::mqttbytes::v4;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub(crate) struct Session<P: Producer> {
 /// Who sends, and where on the log it belongs.
 struct Sender {
     id: Name,
+    /// The system of the positions it states.
+    crs: Crs,
     telemetry_partition: u32,
     quarantine_partition: u32,
 }

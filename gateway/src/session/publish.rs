@@ -22,7 +22,7 @@ const KEPT: usize = 1024;
 
 impl<P: Producer> Session<P> {
     pub(super) fn publish(&mut self, publish: &Publish<'_>, ingest_time: Timestamp) {
-        let arrival = Arrival { device: &self.device.id, ingest_time };
+        let arrival = Arrival { device: &self.device.id, crs: self.device.crs, ingest_time };
         let normalized = match Topic::parse(publish.topic) {
             Ok(Topic::Up { device, kind }) if device == self.device.id => {
                 normalize(arrival, kind, publish.payload)
@@ -77,7 +77,7 @@ impl<P: Producer> Session<P> {
         }
         let detail = format!("a payload may have {} bytes", self.gate.limits.max_payload);
         let publish = Publish { topic: &topic, packet_id, payload: &payload_start };
-        let arrival = Arrival { device: &self.device.id, ingest_time };
+        let arrival = Arrival { device: &self.device.id, crs: self.device.crs, ingest_time };
         self.ledger.enter(&self.device, arrival, &publish, Err(Rejection::new(Reason::TooLarge, detail)));
     }
 }

@@ -5,7 +5,7 @@
 
 use gateway::{Limits, Metrics, NewDevice, Registry};
 use records::{
-    AppendError, Batch, Family, MemoryLog, Offset, Producer, Record, Timestamp, Topic, TopicPartition,
+    AppendError, Batch, Crs, Family, MemoryLog, Offset, Producer, Record, Timestamp, Topic, TopicPartition,
     partition_of,
 };
 use std::net::SocketAddr;
@@ -198,6 +198,7 @@ pub fn new_device(id: &str) -> NewDevice {
         area: "north".into(),
         rank: 0,
         position: None,
+        crs: Crs::Wgs84,
     }
 }
 

@@ -104,6 +104,7 @@ pub fn observation(device: &str, at: i64, quantity: &str, value: f64) -> Observa
         event_time: Timestamp(at),
         ingest_time: Timestamp(at),
         position: None,
+        stated: None,
         is_late: false,
         body: Body::Readings(vec![reading]),
     }

@@ -17,6 +17,7 @@ fn observation(body: Body) -> Record {
         event_time: NOW,
         ingest_time: Timestamp(NOW.0 + 120),
         position: None,
+        stated: None,
         is_late: false,
         body,
     })

@@ -10,6 +10,7 @@ mod batch;
 mod codec;
 #[cfg(any(test, feature = "contract-tests"))]
 pub mod contract;
+mod crs;
 mod device;
 mod log;
 mod memory;
@@ -30,6 +31,7 @@ pub use aggregate::{Aggregate, Subject};
 pub use alert::{Alert, AlertState, Severity, UseCase};
 pub use batch::{Batch, Entry};
 pub use codec::{DecodeError, Kind};
+pub use crs::{Crs, StatedPosition};
 pub use device::{Device, Family, Position};
 pub use log::{
     AppendError, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Producer, Snapshot,

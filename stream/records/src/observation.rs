@@ -1,6 +1,6 @@
 //! One message of a device, in our words. One message stays one observation.
 
-use crate::{Name, Position, Quality, Quantity, Timestamp};
+use crate::{Name, Position, Quality, Quantity, StatedPosition, Timestamp};
 
 /// What a device said in one message.
 ///
@@ -23,6 +23,8 @@ pub struct Observation {
     pub ingest_time: Timestamp,
     /// Where, when the device says so itself (mobile devices).
     pub position: Option<Position>,
+    /// The same as the device said it, when it did not say it in WGS-84.
+    pub stated: Option<StatedPosition>,
     /// Came behind the watermark of its device and beyond the allowed lateness.
     pub is_late: bool,
     /// The readings, reads, passages or state.

@@ -153,6 +153,7 @@ fn message(
         // The gateway stamps a little before the append.
         ingest_time: Timestamp(sent - chance.below(900) as i64),
         position: None,
+        stated: None,
         is_late: false,
         body: body(member, at, minute, chance),
     }

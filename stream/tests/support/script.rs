@@ -114,6 +114,7 @@ impl Stage {
             event_time,
             ingest_time,
             position: None,
+            stated: None,
             is_late: false,
             body: body(rest),
         }))

@@ -12,7 +12,7 @@ mod tests;
 use super::{Arrival, Normalized, Observations, Rejection, unit};
 use pack::invalid;
 use record::Value;
-use records::{Body, Observation, Position, Quality, Quantity, Reading, Timestamp};
+use records::{Body, Observation, Quality, Quantity, Reading, Timestamp};
 use resolve::{FIRST_ABSOLUTE, Resolved, resolve};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -108,13 +108,13 @@ impl Instant {
     }
 
     fn observation(self, arrival: Arrival<'_>, at: Option<Timestamp>) -> Result<Observation, Rejection> {
-        let position = match (self.longitude, self.latitude) {
-            (Some(lon), Some(lat)) => Some(Position { lon, lat }),
+        let place = match (self.longitude, self.latitude) {
+            (Some(lon), Some(lat)) => Some((lon, lat)),
             (None, None) => None,
             _ => return Err(invalid("lon and lat go together")),
         };
         let body = Body::Readings(self.readings);
-        Ok(Observation { position, ..arrival.observation(at, body) })
+        Ok(arrival.observation(at, place, body))
     }
 }
 

@@ -6,13 +6,13 @@ use super::{pack, telemetry};
 use crate::normalize::{Arrival, Observations, Rejection};
 use ciborium::Value as Cbor;
 use proptest::prelude::*;
-use records::{Name, Position, Reason, Timestamp};
+use records::{Crs, Name, Position, Reason, Timestamp};
 
 /// 2027-01-15T08:00:00Z.
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 
 fn observe(payload: &[u8]) -> Result<Observations, Rejection> {
-    telemetry(Arrival { device: &Name::new("d-1"), ingest_time: NOW }, payload)
+    telemetry(Arrival { device: &Name::new("d-1"), crs: Crs::Wgs84, ingest_time: NOW }, payload)
 }
 
 /// An observation a line: when, where, what.

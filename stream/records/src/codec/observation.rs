@@ -20,6 +20,7 @@ impl Observation {
         map.optional(7, self.position.as_ref());
         map.unless(8, &self.is_late, &false);
         write_body(self, &mut map);
+        map.optional(13, self.stated.as_ref());
     }
 }
 
@@ -48,6 +49,7 @@ pub(super) fn read(map: &mut MapReader<'_, '_>) -> Result<Observation, DecodeErr
         position: map.optional(7)?,
         is_late: map.or(8, false)?,
         body: read_body(map, event_time)?,
+        stated: map.optional(13)?,
     })
 }
 

@@ -1,7 +1,9 @@
 //! What can stand behind a key: one CBOR item each.
 
 use super::{DecodeError, malformed};
-use crate::{Family, Name, Position, Quality, Quantity, Reason, Timestamp, VehicleClass, Verb};
+use crate::{
+    Crs, Family, Name, Position, Quality, Quantity, Reason, StatedPosition, Timestamp, VehicleClass, Verb,
+};
 use minicbor::{Decoder, Encoder};
 
 /// Something that is one CBOR item.
@@ -46,7 +48,7 @@ macro_rules! coded {
     )*};
 }
 
-coded!(Family Reason VehicleClass Verb);
+coded!(Crs Family Reason VehicleClass Verb);
 
 /// What has not been read.
 #[inline]
@@ -136,6 +138,22 @@ impl Value for Position {
             return Err(malformed("a position is two numbers"));
         }
         Ok(Position { lon: f64::read(decoder)?, lat: f64::read(decoder)? })
+    }
+}
+
+impl Value for StatedPosition {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_array(3, out);
+        self.crs.write(out);
+        self.lon.write(out);
+        self.lat.write(out);
+    }
+
+    fn read(decoder: &mut Decoder<'_>) -> Result<StatedPosition, DecodeError> {
+        if read_array(decoder)? != 3 {
+            return Err(malformed("a stated position is a system and two numbers"));
+        }
+        Ok(StatedPosition { crs: Crs::read(decoder)?, lon: f64::read(decoder)?, lat: f64::read(decoder)? })
     }
 }
 

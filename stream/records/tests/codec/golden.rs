@@ -6,9 +6,9 @@
 use ciborium::{Value, cbor};
 use expect_test::{Expect, ExpectFile, expect, expect_file};
 use records::{
-    Action, Aggregate, Alert, AlertState, Body, DecodeError, Device, Family, Flag, Name, Observation,
-    Passage, Position, Quality, Quantity, Quarantined, Reading, Reason, Record, Severity, Sighting, Status,
-    Subject, TagRead, Test, Tick, Timestamp, UseCase, VehicleClass, Verb, Window,
+    Action, Aggregate, Alert, AlertState, Body, Crs, DecodeError, Device, Family, Flag, Name, Observation,
+    Passage, Position, Quality, Quantity, Quarantined, Reading, Reason, Record, Severity, Sighting,
+    StatedPosition, Status, Subject, TagRead, Test, Tick, Timestamp, UseCase, VehicleClass, Verb, Window,
 };
 
 const INGEST: Timestamp = Timestamp(1_767_225_600_250);
@@ -38,6 +38,7 @@ fn observation(body: Body) -> Observation {
         event_time: INGEST,
         ingest_time: INGEST,
         position: None,
+        stated: None,
         is_late: false,
         body,
     }
@@ -45,6 +46,26 @@ fn observation(body: Body) -> Observation {
 
 fn reading(quantity: &str, value: f64, quality: Quality) -> Reading {
     Reading { quantity: Quantity::from_name(quantity), value, quality }
+}
+
+#[test]
+fn a_position_that_was_stated_in_another_system() {
+    let record = Observation {
+        position: Some(Position { lon: 113.25, lat: 23.125 }),
+        stated: Some(StatedPosition { crs: Crs::Gcj02, lon: 113.5, lat: 23.25 }),
+        ..observation(Body::Readings(vec![reading("speed", 43.5, Quality::default())]))
+    };
+    check(
+        &Record::Observation(record),
+        &expect_file!["../golden/stated_position_v1.hex"],
+        cbor!([1, 1, {
+            1 => "probe-1",
+            2 => INGEST.0,
+            7 => [113.25, 23.125],
+            9 => [62, 43.5, 2],
+            13 => [2, 113.5, 23.25],
+        }]),
+    );
 }
 
 #[test]

@@ -4,9 +4,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use records::{
-    Action, Aggregate, Alert, AlertState, Body, Device, Family, Flag, Name, Observation, Passage, Position,
-    Quality, Quantity, Quarantined, Reading, Reason, Record, Severity, Sighting, Status, Subject, TagRead,
-    Tick, Timestamp, UseCase, VehicleClass, Verb, Window,
+    Action, Aggregate, Alert, AlertState, Body, Crs, Device, Family, Flag, Name, Observation, Passage,
+    Position, Quality, Quantity, Quarantined, Reading, Reason, Record, Severity, Sighting, StatedPosition,
+    Status, Subject, TagRead, Tick, Timestamp, UseCase, VehicleClass, Verb, Window,
 };
 
 pub fn record() -> impl Strategy<Value = Record> {
@@ -112,11 +112,22 @@ fn body() -> impl Strategy<Value = Body> {
     ]
 }
 
+fn stated() -> impl Strategy<Value = StatedPosition> {
+    let crs = proptest::sample::select(Crs::ALL.to_vec());
+    (crs, position()).prop_map(|(crs, Position { lon, lat })| StatedPosition { crs, lon, lat })
+}
+
 fn observation() -> impl Strategy<Value = Observation> {
     let times = (option::of(time()), time(), time());
-    let rest = (option::of(position()), any::<bool>(), body());
+    let rest = (option::of(position()), option::of(stated()), any::<bool>(), body());
     (name(), any::<u32>(), option::of(any::<u64>()), times, rest).prop_map(
-        |(device, epoch, sequence, (device_time, event_time, ingest_time), (position, is_late, body))| {
+        |(
+            device,
+            epoch,
+            sequence,
+            (device_time, event_time, ingest_time),
+            (position, stated, is_late, body),
+        )| {
             Observation {
                 device,
                 epoch,
@@ -125,6 +136,7 @@ fn observation() -> impl Strategy<Value = Observation> {
                 event_time,
                 ingest_time,
                 position,
+                stated,
                 is_late,
                 body,
             }

@@ -12,6 +12,7 @@ fn message(said: Option<i64>, ingest: i64) -> Observation {
         event_time: Timestamp(0),
         ingest_time: Timestamp(ingest),
         position: None,
+        stated: None,
         is_late: false,
         body: Body::Status(Status::default()),
     }

@@ -163,6 +163,7 @@ mod tests {
             event_time: Timestamp(at),
             ingest_time: Timestamp(at),
             position: None,
+            stated: None,
             is_late: false,
             body: Body::TagReads(reads),
         }
