@@ -16,6 +16,8 @@ mod transport;
 
 pub mod normalize;
 
+pub mod forward;
+
 mod announce;
 mod identity;
 mod outage;

@@ -40,7 +40,7 @@ impl Log {
         std::fs::create_dir_all(dir).map_err(folder)?;
         let lock = FolderLock::take(dir)?;
         let path = dir.join("log.db");
-        let conn = schema::open(&path, &options)?;
+        let conn = schema::open(&path, &options, clock())?;
         let storage = |source| OpenError::Storage { path: path.clone(), source };
         let shared = Arc::new(load(&path, &conn, options, clock, metrics).map_err(storage)?);
         let of_writer = Arc::clone(&shared);
@@ -61,6 +61,12 @@ impl Log {
     /// A living pipe of the same job that shares a partition is fenced.
     pub fn pipe(&self, job: &str, topic: Topic, partitions: Range<u32>) -> EmbeddedPipe {
         EmbeddedPipe::new(Arc::clone(&self.handle), job, topic, partitions)
+    }
+
+    /// When this log was made, by the clock that it was opened with: it tells a log from one that took its
+    /// place, for instance on a new disk.
+    pub fn made(&self) -> Timestamp {
+        self.handle.shared.made
     }
 
     /// What the log holds and who reads it.
@@ -128,6 +134,7 @@ fn load(
     roster.set(schema::positions(conn, &layout)?);
     Ok(Shared {
         path: path.to_owned(),
+        made: schema::made(conn)?,
         queue: Queue::new(&options),
         options,
         layout,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use records::{Offset, Topic, TopicPartition};
+use records::{Offset, Timestamp, Topic, TopicPartition};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::OpenError;
@@ -34,8 +34,11 @@ const TABLES: &str = "
     CREATE TABLE snapshots(job TEXT, topic TEXT, partition INTEGER, offset INTEGER NOT NULL,
         crc32 INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(job, topic, partition));";
 
-/// Opens the file for the writer, making it when there is none.
-pub(crate) fn open(path: &Path, options: &Options) -> Result<Connection, OpenError> {
+/// One row: which log this is. Apart from the others, because the first logs were made without it.
+const ABOUT: &str = "CREATE TABLE IF NOT EXISTS about(made_ms INTEGER NOT NULL)";
+
+/// Opens the file for the writer, making it when there is none. `now`: for a log that does not know when it was made.
+pub(crate) fn open(path: &Path, options: &Options, now: Timestamp) -> Result<Connection, OpenError> {
     let layout = layout(options)?;
     let storage = |source| OpenError::Storage { path: path.to_owned(), source };
     let mut conn = Connection::open(path).map_err(storage)?;
@@ -51,6 +54,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Connection, OpenErr
     if is_new {
         create(&mut conn).map_err(storage)?;
     }
+    sign(&conn, now).map_err(storage)?;
     match_topics(&mut conn, &layout).map_err(storage)?.map_or(Ok(conn), Err)
 }
 
@@ -98,6 +102,17 @@ fn create(conn: &mut Connection) -> rusqlite::Result<()> {
         "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
     ))?;
     transaction.commit()
+}
+
+fn sign(conn: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    conn.execute_batch(ABOUT)?;
+    conn.execute("INSERT INTO about SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM about)", [now.millis()])?;
+    Ok(())
+}
+
+/// When the log was made, or a copy of it that is another log.
+pub(crate) fn made(conn: &Connection) -> rusqlite::Result<Timestamp> {
+    conn.query_row("SELECT made_ms FROM about", [], |row| row.get(0)).map(Timestamp)
 }
 
 /// Makes the tables of new topics, and compares those that are there with what is asked for.

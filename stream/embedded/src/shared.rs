@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use records::Timestamp;
 use tokio::sync::watch;
 
 use crate::layout::Layout;
@@ -15,6 +16,7 @@ use crate::{Clock, Metrics, Options};
 /// The log without its writer.
 pub(crate) struct Shared {
     pub path: PathBuf,
+    pub made: Timestamp,
     pub options: Options,
     pub layout: Layout,
     pub partitions: Vec<Partition>,

@@ -71,10 +71,11 @@ fn session(shared: &Shared, conn: &Connection) -> Ending {
 
 /// Opens the file again and takes over what it says: a commit that reported a failure may be there.
 fn reopen(shared: &Shared) -> Result<Connection, Fault> {
-    let conn = schema::open(&shared.path, &shared.options).map_err(|error| match error {
-        OpenError::Storage { source, .. } => Fault::from(&source),
-        other => Fault::Unavailable(other.to_string()),
-    })?;
+    let conn =
+        schema::open(&shared.path, &shared.options, (shared.clock)()).map_err(|error| match error {
+            OpenError::Storage { source, .. } => Fault::from(&source),
+            other => Fault::Unavailable(other.to_string()),
+        })?;
     take_over(shared, &conn).map_err(|error| Fault::from(&error))?;
     Ok(conn)
 }

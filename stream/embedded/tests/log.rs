@@ -2,11 +2,14 @@
 
 mod common;
 
+use std::path::Path;
 use std::time::Duration;
 
 use common::*;
-use embedded::{Log, OpenError, Options, ReaderName};
-use records::{AppendError, Batch, Consumer, LogError, Producer, Topic};
+use embedded::{Log, Metrics, OpenError, Options, ReaderName};
+use prometheus::Registry;
+use records::{AppendError, Batch, Consumer, LogError, Producer, Timestamp, Topic};
+use rusqlite::Connection;
 
 #[tokio::test]
 async fn offsets_count_through_each_partition() {
@@ -244,6 +247,23 @@ async fn one_process_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_log_remembers_when_it_was_made() {
+    let clock = TestClock::default();
+    let open_in = |dir: &Path| {
+        clock.advance(Duration::from_secs(1));
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        Log::open(dir, Options::default(), clock.clock(), metrics).unwrap()
+    };
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert_eq!(open_in(dir.path()).made(), Timestamp(1_000));
+    assert_eq!(open_in(other.path()).made(), Timestamp(2_000));
+    assert_eq!(open_in(dir.path()).made(), Timestamp(1_000));
+    // A log of before this was noted is signed when it is opened.
+    Connection::open(dir.path().join("log.db")).unwrap().execute_batch("DROP TABLE about").unwrap();
+    assert_eq!(open_in(dir.path()).made(), Timestamp(4_000));
+}
+
+#[tokio::test]
 async fn partition_counts_are_fixed() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
@@ -267,7 +287,7 @@ async fn a_foreign_file_is_refused_and_left_alone() {
     assert!(matches!(open_with(dir.path(), Options::default()), Err(OpenError::NotALog { .. })));
     assert_eq!(std::fs::read(&path).unwrap(), [b'?'; 10_000]);
     std::fs::remove_file(&path).unwrap();
-    let other = rusqlite::Connection::open(&path).unwrap();
+    let other = Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE mine(a); PRAGMA user_version = 3").unwrap();
     let error = open_with(dir.path(), Options::default()).err().unwrap();
     assert!(matches!(error, OpenError::NotALog { .. }), "{error:?}");
