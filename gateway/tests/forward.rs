@@ -6,7 +6,7 @@ use gateway::forward::{self, ForwardError, Metrics, Options, Spool};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use records::{
-    AppendError, Batch, Body, Consumer, LogError, MemoryLog, Observation, Offset, Producer, Record,
+    AppendError, Batch, Consumer, LogError, MemoryLog, Offset, Producer, Quarantined, Reason, Record,
     Timestamp, Topic, TopicPartition, partition_of,
 };
 use std::collections::BTreeMap;
@@ -356,7 +356,7 @@ async fn an_outage_is_counted_once_and_its_lag_is_told() {
     line.target.fail_next_appends(30, unavailable);
     let quarantined = Record::Quarantined(Quarantined {
         device: "d".into(),
-        topic: "up/d/telemetry".into(),
+        topic_name: "up/d/telemetry".into(),
         ingest_time: MADE,
         reason: Reason::Empty,
         detail: "".into(),
