@@ -1,6 +1,7 @@
 //! Puts the stages together, in the order in which data flows, one block a part.
 
 mod devices;
+mod influx;
 mod jobs;
 mod listeners;
 mod outlets;

@@ -1,6 +1,7 @@
 //! What a deployment can choose: parse → validate everything, with all problems at once → a plain value.
 
 mod clock;
+mod influx;
 mod section;
 mod units;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+pub use influx::InfluxConfig;
 pub use section::Problem;
 use section::{Problems, Section};
 
@@ -28,6 +30,8 @@ pub struct Config {
     pub clock: stream::ClockConfig,
     /// Time series on disk.
     pub store: StoreConfig,
+    /// InfluxDB 2, for those who have it.
+    pub influx: Option<InfluxConfig>,
     /// Operators' page and API.
     pub console: ConsoleConfig,
     /// Metrics and health.
@@ -139,6 +143,7 @@ impl Default for Config {
             },
             clock: stream::ClockConfig::default(),
             store: StoreConfig { retention: 400 * DAY, seal_age: 60 * SECOND },
+            influx: None,
             console: ConsoleConfig { listen: loopback(8080), login: None },
             admin: AdminConfig { listen: loopback(9464) },
         }
@@ -171,6 +176,7 @@ fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
         stream: read_stream(root.section("stream", problems), default.stream, problems),
         clock: clock::read(root.section("clock", problems), problems),
         store: read_store(root.section("store", problems), default.store, problems),
+        influx: influx::read(root.section("influx", problems), problems),
         console: read_console(root.section("console", problems), default.console, problems),
         admin: read_admin(root.section("admin", problems), default.admin, problems),
     };
@@ -318,6 +324,21 @@ mod tests {
             [store]
             retention = "90d"
             seal_age = "30s"
+            [influx]
+            url = "http://tsdb.example/influx"
+            org = "city"
+            bucket = "telemetry"
+            token_file = "/etc/sluice/influx-token"
+            raw = true
+            tag_area = false
+            tag_quantity = false
+            batch_lines = 1000
+            batch_size = "256 KiB"
+            batch_age = "2s"
+            timeout = "10s"
+            max_series = 50000
+            backfill_after = "5m"
+            backfill_rate = 2000
             [console]
             listen = "0.0.0.0:8080"
             operator = "wang"
@@ -333,6 +354,7 @@ mod tests {
         assert_ne!(config.stream, default.stream);
         assert_ne!(config.clock, default.clock);
         assert_ne!(config.store, default.store);
+        assert_ne!(config.influx, default.influx);
         assert_ne!(config.console, default.console);
         assert_ne!(config.admin, default.admin);
         assert_eq!(config.stream.patience, Duration::from_secs(60));

@@ -43,4 +43,9 @@ impl Folder {
     pub fn devices(&self) -> PathBuf {
         self.0.join("devices.db")
     }
+
+    /// What the sink into InfluxDB must remember (SQLite).
+    pub fn influx(&self) -> PathBuf {
+        self.0.join("influx.db")
+    }
 }

@@ -39,6 +39,7 @@ const query = (parameters) => {
 export const session = () => ask("/session");
 export const leave = () => fetch("/logout", { method: "POST" }).finally(() => location.assign("/login"));
 export const quantities = () => ask("/quantities");
+export const notices = () => ask("/notices");
 export const devices = () => ask("/devices");
 export const device = (id) => ask(`/devices/${encodeURIComponent(id)}`);
 export const area = (id) => ask(`/areas/${encodeURIComponent(id)}`);

@@ -9,6 +9,7 @@ import { Panel } from "./panel.js";
 
 const $ = (id) => document.getElementById(id);
 const MOST_FOUND = 12;
+const NOTICES_EVERY = 15_000;
 
 const devices = new Map();
 const quantities = new Map();
@@ -182,6 +183,15 @@ for (const button of document.querySelectorAll("[data-zoom]")) {
 }
 $("leave").addEventListener("click", api.leave);
 addEventListener("hashchange", openFromAddress);
+// What keeps the sinks themselves from working; the first in the bar, all of them in its tip.
+async function showNotices() {
+  const { notices } = await api.notices().catch(() => ({ notices: [] }));
+  const texts = notices.map(({ source, text }) => `${source} ${text}`);
+  $("notices").hidden = !texts.length;
+  $("notices").textContent = texts.length > 1 ? `${texts[0]} (and ${texts.length - 1} more)` : texts[0] ?? "";
+  $("notices").title = texts.join("\n");
+}
+setInterval(showNotices, NOTICES_EVERY);
 const tick = () => { $("clock").textContent = clock(api.now()); };
 setInterval(tick, 1000);
 
@@ -194,6 +204,7 @@ async function start() {
     for (const info of list) quantities.set(info.name, info);
     await loadDevices();
     feed.start(await loadAlerts());
+    showNotices();
     tick();
   } catch (error) {
     showLink("reconnecting");

@@ -11,7 +11,8 @@ use records::{
 use sinks::console::{Actions, router, serve};
 use sinks::store::{Options, Store};
 use sinks::{
-    AlertBook, AlertSink, Ambient, Clock, ConsoleState, DeviceBook, DeviceSink, Login, Metrics, SeriesSink,
+    AlertBook, AlertSink, Ambient, Clock, ConsoleState, DeviceBook, DeviceSink, Login, Metrics, Notices,
+    SeriesSink,
 };
 use std::error::Error;
 use std::sync::Arc;
@@ -54,7 +55,14 @@ fn start(
     let store = Store::open(&folder.join("series"), Options::default())?;
     let alerts = Arc::new(AlertBook::open(&folder.join("alerts.db"))?);
     let devices = Arc::new(DeviceBook::open(&folder.join("devices.db"))?);
-    let ambient = || Ambient { metrics: metrics.clone(), clock: Arc::clone(&clock), seed: 1 };
+    let notices = Notices::default();
+    let ambient = || Ambient {
+        metrics: metrics.clone(),
+        notices: notices.clone(),
+        clock: Arc::clone(&clock),
+        seed: 1,
+        look_again: Duration::from_secs(60),
+    };
     let series = SeriesSink::new(store.clone(), Arc::clone(&clock), Duration::from_secs(60), metrics.clone());
     let alert_sink = AlertSink::new(Arc::clone(&alerts), metrics.clone());
     let device_sink = DeviceSink::new(Arc::clone(&devices));
@@ -69,7 +77,17 @@ fn start(
     let hash = Login::hash("open sesame")?;
     let login = wants_login.then(|| Login::new("operator".into(), &hash)).flatten();
     let actions = Actions::new(log.clone());
-    Ok(ConsoleState { store, alerts, devices, actions, clock, login, metrics, stop: stop.clone() })
+    Ok(ConsoleState {
+        store,
+        alerts,
+        devices,
+        notices: notices.clone(),
+        actions,
+        clock,
+        login,
+        metrics,
+        stop: stop.clone(),
+    })
 }
 
 fn now() -> Timestamp {

@@ -7,6 +7,8 @@ mod sink;
 
 mod run;
 
+mod notices;
+
 mod backoff;
 
 mod blocking;
@@ -14,6 +16,8 @@ mod blocking;
 pub mod alerts;
 pub mod console;
 pub mod devices;
+#[cfg(feature = "influx")]
+pub mod influx;
 
 mod metrics;
 mod series;
@@ -22,6 +26,7 @@ pub use alerts::{AlertBook, AlertSink};
 pub use console::{ConsoleError, ConsoleState, Login};
 pub use devices::{DeviceBook, DeviceSink};
 pub use metrics::Metrics;
+pub use notices::{Kind, Notice, Notices};
 pub use run::{Ambient, run};
 pub use series::SeriesSink;
 pub use sink::{Sink, SinkError, Written};

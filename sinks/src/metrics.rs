@@ -15,6 +15,10 @@ pub struct Metrics {
     flushes: IntCounterVec,
     uncommitted: IntGaugeVec,
     lag: GaugeVec,
+    barred: IntGaugeVec,
+    over_budget: IntCounterVec,
+    influx_gap: IntGauge,
+    influx_series: IntGauge,
     requests: IntCounterVec,
     logins: IntCounterVec,
     feed_clients: IntGauge,
@@ -61,6 +65,13 @@ impl Metrics {
         registry.register(Box::new(sealed_rows.clone()))?;
         let sealed_bytes = IntCounter::new("sluice_sinks_sealed_bytes_total", "Bytes of sealed files")?;
         registry.register(Box::new(sealed_bytes.clone()))?;
+        let influx_gap = IntGauge::new(
+            "sluice_sinks_influx_gap_records",
+            "Records that were left out while InfluxDB was away, and are not written yet",
+        )?;
+        registry.register(Box::new(influx_gap.clone()))?;
+        let influx_series = IntGauge::new("sluice_sinks_influx_series", "Series written to InfluxDB")?;
+        registry.register(Box::new(influx_series.clone()))?;
         Ok(Metrics {
             records: counters("sluice_sinks_records_total", "Records read from the log", &["sink"])?,
             rows: counters("sluice_sinks_rows_total", "Rows that came of the records", &["sink"])?,
@@ -82,6 +93,18 @@ impl Metrics {
                 &["sink"],
             )?,
             lag,
+            barred: gauges(
+                "sluice_sinks_barred",
+                "1 while a sink waits for a person to put something right",
+                &["sink"],
+            )?,
+            over_budget: counters(
+                "sluice_sinks_over_budget_points_total",
+                "Points left out because their series would have been one too many",
+                &["sink"],
+            )?,
+            influx_gap,
+            influx_series,
             requests: counters(
                 "sluice_sinks_http_requests_total",
                 "HTTP requests by class of route and of status",
@@ -118,6 +141,17 @@ impl Metrics {
     pub(crate) fn sealed(&self, rows: usize, bytes: u64) {
         self.sealed_rows.inc_by(rows as u64);
         self.sealed_bytes.inc_by(bytes);
+    }
+
+    #[cfg_attr(not(feature = "influx"), expect(dead_code, reason = "only that sink has this"))]
+    pub(crate) fn influx(&self, gap_records: u64, series: usize) {
+        self.influx_gap.set(i64::try_from(gap_records).unwrap_or(i64::MAX));
+        self.influx_series.set(i64::try_from(series).unwrap_or(i64::MAX));
+    }
+
+    #[cfg_attr(not(feature = "influx"), expect(dead_code, reason = "only that sink has this"))]
+    pub(crate) fn over_budget(&self, sink: &'static str, points: u64) {
+        self.over_budget.with_label_values(&[sink]).inc_by(points);
     }
 
     pub(crate) fn request(&self, route: &'static str, status: u16) {
@@ -181,6 +215,10 @@ impl SinkMetrics<'_> {
 
     pub(crate) fn rejected(&self) {
         self.metrics.rejected.with_label_values(&[self.sink]).inc();
+    }
+
+    pub(crate) fn barred(&self, is_barred: bool) {
+        self.metrics.barred.with_label_values(&[self.sink]).set(is_barred.into());
     }
 
     pub(crate) fn retried(&self) {

@@ -1,11 +1,12 @@
 //! The loop that every sink runs in: poll, write, flush when due, commit what was flushed.
 
 use crate::backoff::Backoff;
-use crate::{Clock, Metrics, Sink, SinkError, Written};
+use crate::notices::{Kind, Notice};
+use crate::{Clock, Metrics, Notices, Sink, SinkError, Written};
 use records::{Batch, Consumer, Fetched, Offset, TopicPartition};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Duration, Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// What surrounds a sink.
@@ -13,16 +14,20 @@ use tokio_util::sync::CancellationToken;
 pub struct Ambient {
     /// Where facts are counted.
     pub metrics: Metrics,
-    /// For the lag in seconds; nothing else depends on it.
+    /// Where operators read what keeps a sink from working.
+    pub notices: Notices,
+    /// For the lag in seconds and the times of notices; nothing else depends on it.
     pub clock: Clock,
     /// For the jitter of retries.
     pub seed: u64,
+    /// How often a sink that waits for a person looks whether they came.
+    pub look_again: Duration,
 }
 
 /// Reads `consumer` into `sink` until `stop` or until no more will come, then flushes once more.
 ///
-/// Offsets are committed only after [`Sink::flush`] returned `Ok`. While the sink is unavailable the loop waits
-/// and tries again, and reads nothing.
+/// Offsets are committed only after [`Sink::flush`] returned `Ok`. While the sink is unavailable or barred the loop
+/// waits and tries again, and reads nothing; [`Notices`] say so.
 ///
 /// # Errors
 /// [`SinkError::Log`] when the log fails; [`SinkError::Rejected`] when a flush was refused for good.
@@ -129,12 +134,20 @@ impl<C: Consumer, S: Sink> Courier<C, S> {
                 Step::Write(fetched) => self.sink.write(fetched).await,
                 Step::Flush => self.sink.flush().await.map(|()| Written::default()),
             };
-            let Err(SinkError::Unavailable(error)) = result else {
-                self.note_recovery();
-                return result.map(Outcome::Done);
+            let wait = match result {
+                Err(SinkError::Unavailable(error)) => {
+                    self.note_outage(error.as_ref());
+                    self.backoff.next()
+                }
+                Err(SinkError::Barred(reason)) => {
+                    self.note_barred(&reason);
+                    self.ambient.look_again
+                }
+                other => {
+                    self.note_recovery();
+                    return other.map(Outcome::Done);
+                }
             };
-            self.note_outage(error.as_ref());
-            let wait = self.backoff.next();
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(Outcome::Stopped),
@@ -144,17 +157,39 @@ impl<C: Consumer, S: Sink> Courier<C, S> {
     }
 
     fn note_outage(&self, error: &(dyn std::error::Error + 'static)) {
-        if self.backoff.tries() == 0 {
+        let text = format!("waits until it is available again, and nothing is lost: {error}");
+        if self.tell(Kind::Waiting, text) {
             tracing::warn!(sink = self.sink.name(), error, "unavailable; reading waits, nothing is lost");
         }
         self.metrics().retried();
     }
 
+    fn note_barred(&self, reason: &str) {
+        let text = format!("waits until a person has put it right, and nothing is lost: {reason}");
+        if self.tell(Kind::Barred, text) {
+            tracing::warn!(
+                sink = self.sink.name(),
+                reason,
+                "a person has to put it right; reading waits, nothing is lost"
+            );
+        }
+        self.metrics().barred(true);
+        self.metrics().retried();
+    }
+
     fn note_recovery(&mut self) {
-        if self.backoff.tries() > 0 {
-            tracing::info!(sink = self.sink.name(), tries = self.backoff.tries(), "available again");
+        let (name, tries) = (self.sink.name(), self.backoff.tries());
+        if self.ambient.notices.withdraw(name) {
+            self.metrics().barred(false);
+            tracing::info!(sink = name, tries, "available again");
         }
         self.backoff.reset();
+    }
+
+    /// Whether it is news.
+    fn tell(&self, kind: Kind, text: String) -> bool {
+        let since = Some((self.ambient.clock)());
+        self.ambient.notices.tell(Notice { source: self.sink.name(), kind, since, text })
     }
 
     fn count(&self, fetched: &Fetched, written: Written) {

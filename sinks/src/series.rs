@@ -130,7 +130,7 @@ fn write_rows(store: &Store, fetched: &Fetched, from: Offset, written: &mut Writ
         match record {
             Record::Observation(observation) => {
                 written.saw(observation.ingest_time);
-                add_observation(&mut raw, observation);
+                raw_rows(&mut raw, observation);
             }
             Record::Aggregate(aggregate) => {
                 written.saw(aggregate.as_of);
@@ -148,7 +148,7 @@ fn write_rows(store: &Store, fetched: &Fetched, from: Offset, written: &mut Writ
 }
 
 /// A row per reading. Tag reads and passages leave what an operator charts of them: reads, vehicles, speeds.
-fn add_observation(rows: &mut Vec<RawRow>, observation: Observation) {
+pub(crate) fn raw_rows(rows: &mut Vec<RawRow>, observation: Observation) {
     let Observation { device, device_time, event_time, ingest_time, body, .. } = observation;
     let mut add = |quantity: &str, event_time, value, quality| {
         let (subject, quantity) = (device.clone(), Name::from(quantity));

@@ -53,6 +53,9 @@ pub enum SinkError {
     /// It may work later: try again.
     #[error("the sink is unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// It will work when a person has put something right (a token, a bucket): say so, and look again now and then.
+    #[error("the sink is barred: {0}")]
+    Barred(String),
     /// These records will never be taken: halve the batch until the guilty one is alone, then leave it out.
     /// From [`Sink::flush`]: going on would lose records, so stop.
     #[error("rejected: {0}")]
@@ -71,8 +74,17 @@ impl SinkError {
 
 /// The records of `fetched` from offset `from` on; what can't be decoded is counted, logged once and skipped.
 pub fn decoded(fetched: &Fetched, from: Offset, written: &mut Written) -> Vec<(Offset, Record)> {
+    decoded_where(fetched, |offset| offset >= from, written)
+}
+
+/// The records of `fetched` whose offset is wanted; what can't be decoded is counted, logged once and skipped.
+pub fn decoded_where(
+    fetched: &Fetched,
+    is_wanted: impl Fn(Offset) -> bool,
+    written: &mut Written,
+) -> Vec<(Offset, Record)> {
     let mut records = Vec::with_capacity(fetched.batch.len());
-    for (offset, _key, value) in fetched.records().filter(|(offset, ..)| *offset >= from) {
+    for (offset, _key, value) in fetched.records().filter(|(offset, ..)| is_wanted(*offset)) {
         match Record::decode(value) {
             Ok(record) => records.push((offset, record)),
             Err(error) => {

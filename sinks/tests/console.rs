@@ -271,3 +271,20 @@ async fn refused_payloads_and_quantities() {
         .clone();
     assert_eq!(pm2_5["unit"], "ug/m3");
 }
+
+#[tokio::test]
+async fn notices_say_what_keeps_a_sink_from_working() {
+    let console = Console::start().await;
+    assert_eq!(console.get("/api/v1/notices").await.json(), json!({ "notices": [] }));
+    let since = Some(Timestamp(T0));
+    let text = "waits until a person has put it right, and nothing is lost: 401".to_owned();
+    console.notices.tell(sinks::Notice {
+        source: "influx",
+        kind: sinks::Kind::Barred,
+        since,
+        text: text.clone(),
+    });
+    let expected =
+        json!({ "notices": [{ "source": "influx", "kind": "barred", "since_ms": T0, "text": text }] });
+    assert_eq!(console.get("/api/v1/notices").await.json(), expected);
+}

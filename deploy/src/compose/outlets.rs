@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use embedded::Log;
-use sinks::{AlertBook, AlertSink, Ambient, ConsoleState, DeviceBook, DeviceSink, Login, SeriesSink};
+use sinks::{
+    AlertBook, AlertSink, Ambient, ConsoleState, DeviceBook, DeviceSink, Login, Notices, SeriesSink,
+};
 use store::Store;
 use tokio::net::TcpListener;
 
-use super::{Site, registered};
+use super::{Site, influx, registered};
 use crate::clock;
 use crate::command::Failure;
 use crate::config::Config;
@@ -28,7 +31,14 @@ pub(super) fn start(site: &mut Site<'_>, page: TcpListener) -> Result<(), Failur
     let devices =
         DeviceBook::open(&folder.devices()).map_err(|error| Failure::because("device book", &error))?;
     let (alerts, devices) = (Arc::new(alerts), Arc::new(devices));
-    let ambient = |seed| Ambient { metrics: sink_metrics.clone(), clock: clock::shared(), seed };
+    let notices = Notices::default();
+    let ambient = |seed| Ambient {
+        metrics: sink_metrics.clone(),
+        notices: notices.clone(),
+        clock: clock::shared(),
+        seed,
+        look_again: Duration::from_secs(60),
+    };
     supervisor.spawn("series sink", {
         let consumer = log.consumer("series", SeriesSink::TOPICS);
         let (sink_metrics, ambient) = (sink_metrics.clone(), ambient(1));
@@ -46,6 +56,8 @@ pub(super) fn start(site: &mut Site<'_>, page: TcpListener) -> Result<(), Failur
         |stop| async move { Ok(sinks::run(consumer, sink, ambient, stop).await?) }
     });
 
+    let lanes = [ambient(4), ambient(5)];
+
     // ### Console: pages, API, live feed.
     let login = login(config)?;
     supervisor.spawn("console", {
@@ -55,6 +67,7 @@ pub(super) fn start(site: &mut Site<'_>, page: TcpListener) -> Result<(), Failur
                 store,
                 alerts,
                 devices,
+                notices,
                 actions,
                 clock: clock::shared(),
                 login,
@@ -64,7 +77,7 @@ pub(super) fn start(site: &mut Site<'_>, page: TcpListener) -> Result<(), Failur
             Ok(sinks::console::serve(page, sinks::console::router(state), stop).await?)
         }
     });
-    Ok(())
+    influx::start(site, lanes)
 }
 
 /// Log and series are a pair: series that are ahead of the log would take its next records for known ones.

@@ -162,6 +162,25 @@ impl<'i> Section<'i> {
         }
     }
 
+    /// Yes or no.
+    pub fn flag(&mut self, name: &str, default: bool, problems: &mut Problems<'_>) -> bool {
+        let path = self.path_of(name);
+        let Some(value) = self.take(name) else { return default };
+        match value.get_ref() {
+            DeValue::Boolean(flag) => *flag,
+            other => {
+                let message = format!("must be true or false, not {}", other.type_str());
+                problems.add(Some(value.span()), path, message);
+                default
+            }
+        }
+    }
+
+    /// Whether it has no key.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// Notes every key that nobody asked for.
     pub fn end(self, problems: &mut Problems<'_>) {
         for (key, _) in &self.table {

@@ -14,6 +14,8 @@ mod devices;
 
 mod series;
 
+mod notices;
+
 mod feed;
 
 mod hub;
@@ -30,7 +32,7 @@ pub use actions::Actions;
 pub use login::{HashError, Login};
 pub use serve::{ConsoleError, serve};
 
-use crate::{AlertBook, Clock, DeviceBook, Metrics};
+use crate::{AlertBook, Clock, DeviceBook, Metrics, Notices};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -51,6 +53,8 @@ pub struct ConsoleState {
     pub alerts: Arc<AlertBook>,
     /// Devices.
     pub devices: Arc<DeviceBook>,
+    /// What keeps sinks from working.
+    pub notices: Notices,
     /// Where operators' actions go.
     pub actions: Actions,
     /// The clock that also stamps ingest times.
@@ -85,6 +89,7 @@ pub fn router(console: ConsoleState) -> Router {
         .route("/alerts", get(alerts::list))
         .route("/alerts/acknowledge", post(alerts::acknowledge))
         .route("/alerts/{*id}", get(alerts::one))
+        .route("/notices", get(notices::list))
         .route("/feed", get(feed::feed))
         .route("/session", get(login::session))
         .route("/openapi.json", get(assets::openapi))

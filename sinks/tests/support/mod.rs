@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod http;
+#[cfg(feature = "influx")]
+pub mod influx;
 
 use prometheus::Registry;
 use records::{
@@ -11,8 +13,8 @@ use records::{
 use sinks::console::{Actions, router, serve};
 use sinks::store::{Options, Store};
 use sinks::{
-    AlertBook, AlertSink, Ambient, Clock, ConsoleState, DeviceBook, DeviceSink, Login, Metrics, SeriesSink,
-    Sink, SinkError,
+    AlertBook, AlertSink, Ambient, Clock, ConsoleState, DeviceBook, DeviceSink, Login, Metrics, Notices,
+    SeriesSink, Sink, SinkError,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -58,7 +60,13 @@ pub fn count(registry: &Registry, name: &str) -> f64 {
 }
 
 pub fn ambient(metrics: &Metrics, hands: &Hands) -> Ambient {
-    Ambient { metrics: metrics.clone(), clock: hands.clock(), seed: 7 }
+    Ambient {
+        metrics: metrics.clone(),
+        notices: Notices::default(),
+        clock: hands.clock(),
+        seed: 7,
+        look_again: Duration::from_millis(500),
+    }
 }
 
 pub fn log() -> MemoryLog {
@@ -66,11 +74,15 @@ pub fn log() -> MemoryLog {
 }
 
 pub async fn append(log: &MemoryLog, topic: Topic, records: &[Record]) {
+    append_to(log, TopicPartition { topic, partition: 0 }, records).await;
+}
+
+pub async fn append_to(log: &MemoryLog, partition: TopicPartition, records: &[Record]) {
     let mut batch = Batch::new();
     for record in records {
         batch.push_with(b"key", |bytes| record.encode(bytes));
     }
-    log.append(vec![(TopicPartition { topic, partition: 0 }, batch)]).await.unwrap();
+    log.append(vec![(partition, batch)]).await.unwrap();
 }
 
 pub async fn append_bytes(log: &MemoryLog, topic: Topic, values: &[&[u8]]) {
@@ -158,6 +170,7 @@ pub struct Console {
     pub alerts: Arc<AlertBook>,
     pub devices: Arc<DeviceBook>,
     pub store: Store,
+    pub notices: Notices,
     pub stop: CancellationToken,
     pub serving: JoinHandle<()>,
     _folder: TempDir,
@@ -177,7 +190,8 @@ impl Console {
         let devices = Arc::new(DeviceBook::open(&folder.path().join("devices.db")).unwrap());
         let minute = Duration::from_secs(60);
         let series = SeriesSink::new(store.clone(), hands.clock(), minute, metrics.clone());
-        let around = || ambient(&metrics, &hands);
+        let notices = Notices::default();
+        let around = || Ambient { notices: notices.clone(), ..ambient(&metrics, &hands) };
         start(&log, SeriesSink::TOPICS, series, around(), &stop);
         start(&log, AlertSink::TOPICS, AlertSink::new(Arc::clone(&alerts), metrics.clone()), around(), &stop);
         start(&log, DeviceSink::TOPICS, DeviceSink::new(Arc::clone(&devices)), around(), &stop);
@@ -185,6 +199,7 @@ impl Console {
             store: store.clone(),
             alerts: Arc::clone(&alerts),
             devices: Arc::clone(&devices),
+            notices: notices.clone(),
             actions: Actions::new(log.clone()),
             clock: hands.clock(),
             login,
@@ -195,7 +210,19 @@ impl Console {
         let address = listener.local_addr().unwrap();
         let serving = serve(listener, router(state), stop.clone());
         let serving = tokio::spawn(async move { serving.await.unwrap() });
-        Console { address, log, hands, registry, alerts, devices, store, stop, serving, _folder: folder }
+        Console {
+            address,
+            log,
+            hands,
+            registry,
+            alerts,
+            devices,
+            store,
+            notices,
+            stop,
+            serving,
+            _folder: folder,
+        }
     }
 
     pub async fn get(&self, path: &str) -> http::Answer {
