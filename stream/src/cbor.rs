@@ -3,6 +3,7 @@
 //! Types of ours derive `minicbor::{Encode, Decode}` with index keys; the log's types don't, so a field of such a
 //! type says `#[cbor(with = "crate::cbor")]`.
 
+use minicbor::data::Type;
 use minicbor::decode::{Decoder, Error as DecodeError};
 use minicbor::encode::{Encoder, Error as EncodeError, Write};
 use records::{Device, Name, Quantity, Record, Severity, Timestamp, Window};
@@ -83,10 +84,17 @@ impl Plain for i128 {
 
 impl Plain for Quantity {
     fn put<W: Write>(&self, to: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {
-        to.str(self.name())?.ok()
+        match self.code() {
+            Some(code) => to.u16(code)?.ok(),
+            None => to.str(self.name())?.ok(),
+        }
     }
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        from.str().map(Quantity::from_name)
+        if from.datatype()? == Type::String {
+            return from.str().map(Quantity::from_name);
+        }
+        let code = from.u16()?;
+        Quantity::from_code(code).ok_or_else(|| DecodeError::message("a quantity that the registry has not"))
     }
 }
 
@@ -122,7 +130,7 @@ impl<T: Plain> Plain for Option<T> {
         }
     }
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        if from.datatype()? == minicbor::data::Type::Null {
+        if from.datatype()? == Type::Null {
             from.null()?;
             return Ok(None);
         }

@@ -1,22 +1,97 @@
 //! Numbers for names, in the order of their first appearance.
 
-use records::Name;
-use rustc_hash::FxHashMap;
+use rustc_hash::FxHasher;
+use std::hash::Hasher;
 
-/// A map from name to number that can only be asked, never walked: its order is nobody's business.
+/// A table from name to number that can only be asked, never walked: its order is nobody's business.
+///
+/// It holds no names: whoever asks has them by number, and looks at them anyway. So a look-up touches eight bytes of
+/// the table, which stays in the cache for ten times as many devices as one of names would.
 #[derive(Clone, Debug, Default)]
-pub struct Index(FxHashMap<Name, u32>);
+pub struct Index {
+    /// A power of two, at most half full; linear probing.
+    slots: Vec<Slot>,
+    len: u32,
+}
+
+/// Upper half of the name's hash, and its number; empty when the number is [`NOBODY`].
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    tag: u32,
+    number: u32,
+}
+
+const NOBODY: u32 = u32::MAX;
+const EMPTY: Slot = Slot { tag: 0, number: NOBODY };
 
 impl Index {
-    /// The number of a name.
-    pub fn get(&self, name: &str) -> Option<usize> {
-        self.0.get(name).map(|number| *number as usize)
+    /// The number of a name, where `name_of` gives the name of a number.
+    pub fn get<'n>(&self, name: &str, name_of: impl Fn(usize) -> &'n str) -> Option<usize> {
+        let (home, tag) = place(name);
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut at = home & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot.number == NOBODY {
+                return None;
+            }
+            if slot.tag == tag && name_of(slot.number as usize) == name {
+                return Some(slot.number as usize);
+            }
+            at = (at + 1) & mask;
+        }
     }
 
-    /// Gives `name` the next number and returns it.
-    pub fn add(&mut self, name: Name) -> usize {
-        let number = self.0.len();
-        self.0.insert(name, u32::try_from(number).expect("fewer than 2^32 names fit the memory"));
-        number
+    /// Gives `name`, which has none, the next number and returns it.
+    pub fn add<'n>(&mut self, name: &str, name_of: impl Fn(usize) -> &'n str) -> usize {
+        let number = self.len;
+        assert!(number < NOBODY, "fewer than 2^32 names fit the memory");
+        if self.slots.len() < 2 * (number as usize + 1) {
+            self.slots = vec![EMPTY; (self.slots.len() * 2).max(16)];
+            (0..number).for_each(|known| self.put(name_of(known as usize), known));
+        }
+        self.put(name, number);
+        self.len += 1;
+        number as usize
+    }
+
+    fn put(&mut self, name: &str, number: u32) {
+        let (home, tag) = place(name);
+        let mask = self.slots.len() - 1;
+        let mut at = home & mask;
+        while self.slots[at].number != NOBODY {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = Slot { tag, number };
+    }
+}
+
+/// Where a name would stand, and its tag.
+fn place(name: &str) -> (usize, u32) {
+    let mut hasher = FxHasher::default();
+    hasher.write(name.as_bytes());
+    let hash = hasher.finish();
+    #[expect(clippy::cast_possible_truncation, reason = "two halves of one hash")]
+    (hash as usize, (hash >> 32) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_was_added() {
+        let names: Vec<String> = (0..5000).map(|n| format!("dev-{:06}", n * 37 % 5000)).collect();
+        let mut index = Index::default();
+        let name_of = |number: usize| names[number].as_str();
+        for (number, name) in names.iter().enumerate() {
+            assert_eq!(index.get(name, name_of), None);
+            assert_eq!(index.add(name, name_of), number);
+        }
+        for (number, name) in names.iter().enumerate() {
+            assert_eq!(index.get(name, name_of), Some(number));
+        }
+        assert_eq!(index.get("dev-005000", name_of), None);
+        assert_eq!(index.get("", name_of), None);
     }
 }

@@ -149,9 +149,11 @@ impl Outputs {
         let mut taken = Vec::new();
         for (topic, batches) in topics {
             let filled = (0..).zip(batches).filter(|(_, batch)| !batch.is_empty());
-            taken.extend(
-                filled.map(|(partition, batch)| (TopicPartition { topic, partition }, std::mem::take(batch))),
-            );
+            taken.extend(filled.map(|(partition, batch)| {
+                // The next commit is likely as long as this one: a buffer that grows is copied again and again.
+                let next = Batch::with_capacity(batch.as_bytes().len());
+                (TopicPartition { topic, partition }, std::mem::replace(batch, next))
+            }));
         }
         taken
     }

@@ -3,19 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Words that may stand nowhere, and the one file that may say them.
-const FORBIDDEN: &[(&str, &str)] = &[
-    ("HashMap", "index.rs"),
-    ("HashSet", ""),
-    ("SystemTime", ""),
-    ("Instant::now", ""),
-    ("getrandom", ""),
-    ("thread_rng", ""),
-    ("RandomState", ""),
-    ("std::env", ""),
-    ("std::fs", ""),
-    ("std::thread", ""),
-    ("tokio::spawn", ""),
+/// Words that may stand nowhere.
+const FORBIDDEN: &[&str] = &[
+    "HashMap",
+    "HashSet",
+    "SystemTime",
+    "Instant::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "getrandom",
+    "thread_rng",
+    "RandomState",
+    "std::env",
+    "std::fs",
+    "std::thread",
+    "tokio::spawn",
 ];
 
 #[test]
@@ -23,18 +25,18 @@ fn nothing_that_changes_from_run_to_run() {
     let mut found = Vec::new();
     for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         let text = fs::read_to_string(&file).expect("sources are text");
-        let allowed = |place: &str| !place.is_empty() && file.ends_with(place);
-        let said = FORBIDDEN.iter().filter(|(word, place)| text.contains(word) && !allowed(place));
-        found.extend(said.map(|(word, _)| format!("{}: {word}", file.display())));
+        let said = FORBIDDEN.iter().filter(|word| text.contains(**word));
+        found.extend(said.map(|word| format!("{}: {word}", file.display())));
     }
     assert_eq!(found, Vec::<String>::new());
 }
 
-/// The one map without an order is never walked: it has no method that would.
+/// The one table without an order is never walked: it has no method that would.
 #[test]
 fn the_index_can_only_be_asked() {
     let index = include_str!("../src/index.rs");
-    let walks = ["iter", "keys", "values", "drain", "retain", "into_iter", "Deref", "pub FxHashMap"];
+    let index = index.split("#[cfg(test)]").next().expect("a first piece");
+    let walks = ["iter", "keys", "values", "drain", "retain", "into_iter", "Deref"];
     assert_eq!(walks.iter().filter(|walk| index.contains(**walk)).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 

@@ -34,6 +34,11 @@ impl Batch {
         Batch::default()
     }
 
+    /// An empty batch with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Batch {
+        Batch { bytes: Vec::with_capacity(bytes), count: 0 }
+    }
+
     /// Adds a record whose value `write` appends to the buffer it is given.
     pub fn push_with(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();

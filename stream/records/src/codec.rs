@@ -8,6 +8,7 @@ mod aggregate;
 mod alert;
 mod device;
 mod epc;
+mod head;
 mod kind;
 mod map;
 mod number;

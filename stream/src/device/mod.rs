@@ -6,6 +6,7 @@ mod context;
 mod deadlines;
 mod duplicates;
 mod origins;
+mod panes;
 mod partition;
 mod pipeline;
 mod quality;

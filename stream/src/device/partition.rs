@@ -57,7 +57,8 @@ impl Partition {
     /// Builds again what a snapshot leaves out.
     pub fn restored(mut self, context: &Context) -> Partition {
         for index in 0..self.devices.len() {
-            self.index.add(self.devices[index].id().clone());
+            let devices = &self.devices;
+            self.index.add(devices[index].id(), |number| devices[number].id());
             self.schedule(index, context);
         }
         self
@@ -67,7 +68,7 @@ impl Partition {
     pub fn admit(&mut self, key: &[u8], origin: Origin<'_>) -> bool {
         // What is under no device's name is no device's record, and is left aside as such.
         let Ok(device) = std::str::from_utf8(key) else { return true };
-        let index = self.index.get(device).unwrap_or_else(|| self.index_of(&Name::new(device)));
+        let index = self.known(device).unwrap_or_else(|| self.index_of(&Name::new(device)));
         self.origins.admit(index, origin)
     }
 
@@ -145,7 +146,7 @@ impl Partition {
     fn action(&mut self, action: &Action, context: &Context, out: &mut Outputs) {
         out.count(Fact::Action);
         let index = match &action.subject {
-            Subject::Device(device) => self.index.get(device),
+            Subject::Device(device) => self.known(device),
             Subject::Area(_) => None,
         };
         let alert = index.and_then(|index| {
@@ -160,10 +161,16 @@ impl Partition {
     }
 
     fn index_of(&mut self, device: &Name) -> usize {
-        self.index.get(device).unwrap_or_else(|| {
+        self.known(device).unwrap_or_else(|| {
+            let devices = &self.devices;
+            let number = self.index.add(device, |number| devices[number].id());
             self.devices.push(DeviceState::new(device.clone()));
-            self.index.add(device.clone())
+            number
         })
+    }
+
+    fn known(&self, device: &str) -> Option<usize> {
+        self.index.get(device, |number| self.devices[number].id())
     }
 
     /// The `as_of` of what a message or an action causes: when it was taken, but never before an earlier one of the device, and

@@ -4,9 +4,10 @@ use super::clock::{ClockModel, Fault, Judgement, Step, Verdict};
 use super::config::Times;
 use super::context::Context;
 use super::duplicates::Seen;
+use super::panes::Panes;
 use super::pipeline::{Pipeline, Whom};
 use super::quality;
-use super::window::{Cell, Pane};
+use super::window::Cell;
 use crate::counts::Fact;
 use crate::outputs::Outputs;
 use minicbor::{Decode, Encode};
@@ -27,15 +28,12 @@ pub struct DeviceState {
     /// Its newest event time.
     #[cbor(n(3), with = "crate::cbor")]
     newest: Timestamp,
-    /// Windows up to here have closed, event time.
-    #[cbor(n(4), with = "crate::cbor")]
-    closed_to: Timestamp,
     /// Ingest time of its last message.
     #[cbor(n(5), with = "crate::cbor")]
     heard: Timestamp,
-    /// Open windows and closed ones that still take late readings; in the order in which they close.
+    /// Its windows.
     #[n(6)]
-    panes: Vec<Pane>,
+    panes: Panes,
     #[n(7)]
     pipeline: Pipeline,
     /// What is known of its clock.
@@ -54,9 +52,8 @@ impl DeviceState {
             entry: None,
             seen: Seen::default(),
             newest: Timestamp::MIN,
-            closed_to: Timestamp::MIN,
             heard: Timestamp::MIN,
-            panes: Vec::new(),
+            panes: Panes::default(),
             pipeline: Pipeline::default(),
             clock: ClockModel::default(),
             scheduled: None,
@@ -142,9 +139,8 @@ impl DeviceState {
 
     /// The first end that is still to come, event time.
     fn next_end(&self, context: &Context) -> Option<Timestamp> {
-        let pane = self.panes.get(self.first_open()).map(|pane| pane.span().end);
         let tag = self.pipeline.next_end(context);
-        pane.into_iter().chain(tag).min()
+        self.panes.next_end().into_iter().chain(tag).min()
     }
 
     fn whom(&self) -> Whom<'_> {
@@ -158,10 +154,6 @@ impl DeviceState {
     /// How far the device has come by its own word, event time.
     fn progress(&self, times: &Times) -> Timestamp {
         self.newest - times.out_of_orderness
-    }
-
-    fn first_open(&self) -> usize {
-        self.panes.partition_point(|pane| pane.span().end <= self.closed_to)
     }
 
     /// Adds readings to their window, and gives it out again when it has closed.
@@ -188,35 +180,19 @@ impl DeviceState {
         if readings.is_empty() {
             return;
         }
-        let index = self.pane(window);
-        let refused = self.panes[index].add(readings, context.config.max_quantities);
+        let (pane, has_closed) = self.panes.pane(window);
+        let refused = pane.add(readings, context.config.max_quantities);
         out.count_many(Fact::SeriesRefused, refused);
-        if window.end <= self.closed_to {
-            self.revise(index, readings, as_of, context, out);
+        if has_closed {
+            self.revise(window, readings, as_of, context, out);
         }
-    }
-
-    /// The index of the pane of that window.
-    fn pane(&mut self, window: Window) -> usize {
-        if let Some(last) = self.panes.last()
-            && last.span() == window
-        {
-            return self.panes.len() - 1;
-        }
-        let order = (window.end, window.start);
-        self.panes.binary_search_by_key(&order, Pane::order).unwrap_or_else(|index| {
-            self.panes.insert(index, Pane::new(window));
-            index
-        })
     }
 
     /// Closes what ends up to `to`, in order.
     fn close(&mut self, to: Timestamp, as_of: Timestamp, context: &Context, out: &mut Outputs) {
-        let first = self.first_open();
-        self.closed_to = self.closed_to.max(to);
         let DeviceState { id, entry, panes, pipeline, .. } = self;
         let whom = Whom { id, entry: entry.as_ref() };
-        for pane in panes[first..].iter_mut().take_while(|pane| pane.span().end <= to) {
+        for pane in panes.close(to) {
             let span = pane.span();
             for cell in pane.cells_mut() {
                 out.count(Fact::WindowClosed);
@@ -229,7 +205,7 @@ impl DeviceState {
     /// Gives out again what late readings changed, by quantity.
     fn revise(
         &mut self,
-        index: usize,
+        window: Window,
         readings: &[Reading],
         as_of: Timestamp,
         context: &Context,
@@ -237,23 +213,18 @@ impl DeviceState {
     ) {
         let DeviceState { id, entry, panes, pipeline, .. } = self;
         let whom = Whom { id, entry: entry.as_ref() };
-        let span = panes[index].span();
         let counts = |reading: &Reading| reading.quality.flag != Flag::Missing;
-        for cell in panes[index].cells_mut() {
+        for cell in panes.pane(window).0.cells_mut() {
             if readings.iter().any(|reading| counts(reading) && reading.quantity == cell.quantity) {
                 out.count(if cell.emissions == 0 { Fact::WindowClosed } else { Fact::WindowRevised });
-                pipeline.window(whom, &row(whom, span, cell, as_of, context), context, out);
+                pipeline.window(whom, &row(whom, window, cell, as_of, context), context, out);
             }
         }
     }
 
     /// Forgets closed windows that take no more readings.
     fn forget(&mut self, times: &Times) {
-        let progress = self.progress(times);
-        let is_over = |pane: &Pane| pane.span().end + times.allowed_lateness <= progress;
-        if self.panes.first().is_some_and(is_over) {
-            self.panes.retain(|pane| !is_over(pane));
-        }
+        self.panes.forget(self.progress(times) - times.allowed_lateness);
     }
 }
 

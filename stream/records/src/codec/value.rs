@@ -1,5 +1,6 @@
 //! What can stand behind a key: one CBOR item each.
 
+use super::head::{self, Major};
 use super::{DecodeError, malformed};
 use crate::{
     Crs, Family, Name, Position, Quality, Quantity, Reason, StatedPosition, Timestamp, VehicleClass, Verb,
@@ -12,13 +13,13 @@ pub(super) trait Value: Sized {
     fn read(decoder: &mut Decoder<'_>) -> Result<Self, DecodeError>;
 }
 
-/// Types that `minicbor` knows by a method of the same name, which can't fail on a `Vec`.
-macro_rules! plain {
+/// Integers that `minicbor` reads by a method of the same name.
+macro_rules! unsigned {
     ($($type:ident)*) => {$(
         impl Value for $type {
             #[inline]
             fn write(&self, out: &mut Vec<u8>) {
-                let _ = Encoder::new(out).$type(*self);
+                head::write(Major::Unsigned, u64::from(*self), out);
             }
 
             #[inline]
@@ -29,7 +30,29 @@ macro_rules! plain {
     )*};
 }
 
-plain!(bool u8 u16 u32 u64 i64);
+unsigned!(u8 u16 u32 u64);
+
+impl Value for i64 {
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) {
+        head::write_integer(*self, out);
+    }
+
+    #[inline]
+    fn read(decoder: &mut Decoder<'_>) -> Result<i64, DecodeError> {
+        Ok(decoder.i64()?)
+    }
+}
+
+impl Value for bool {
+    fn write(&self, out: &mut Vec<u8>) {
+        let _ = Encoder::new(out).bool(*self);
+    }
+
+    fn read(decoder: &mut Decoder<'_>) -> Result<bool, DecodeError> {
+        Ok(decoder.bool()?)
+    }
+}
 
 /// Enums that stand on the log by their number.
 macro_rules! coded {
@@ -68,8 +91,10 @@ pub(super) fn read_unsigned(decoder: &mut Decoder<'_>) -> Result<u64, DecodeErro
     }
 }
 
+#[inline]
 pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
-    let _ = Encoder::new(out).str(text);
+    head::write(Major::Text, text.len() as u64, out);
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// The length of an array that is about to be read. No more than there are bytes left, so it may be reserved.
@@ -82,8 +107,9 @@ pub(super) fn read_array(decoder: &mut Decoder<'_>) -> Result<usize, DecodeError
         .ok_or_else(|| malformed("an array longer than the record"))
 }
 
+#[inline]
 pub(super) fn write_array(len: usize, out: &mut Vec<u8>) {
-    let _ = Encoder::new(out).array(len as u64);
+    head::write(Major::Array, len as u64, out);
 }
 
 impl Value for Name {
@@ -108,7 +134,8 @@ impl Value for String {
 
 impl Value for Vec<u8> {
     fn write(&self, out: &mut Vec<u8>) {
-        let _ = Encoder::new(out).bytes(self);
+        head::write(Major::Bytes, self.len() as u64, out);
+        out.extend_from_slice(self);
     }
 
     fn read(decoder: &mut Decoder<'_>) -> Result<Vec<u8>, DecodeError> {
