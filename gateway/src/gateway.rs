@@ -11,7 +11,6 @@ use crate::transport::Transport;
 use crate::{Clock, Directory, GatewayError, Limits, Metrics, RegistryError};
 use records::{Device, Producer};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -74,7 +73,6 @@ pub(crate) struct Gate<P: Producer> {
     pub log_closed: CancellationToken,
     announcer: Announcer,
     throttle: Throttle,
-    numbers: AtomicU64,
 }
 
 impl<P: Producer> Gate<P> {
@@ -99,18 +97,12 @@ impl<P: Producer> Gate<P> {
             stop,
             log_closed: CancellationToken::new(),
             throttle: Throttle::default(),
-            numbers: AtomicU64::new(0),
         })
     }
 
     /// Returns when these entries, or newer ones, stand on the log.
     pub(crate) async fn announce(&self, devices: &[Device]) -> Result<(), Closed> {
         self.announcer.announce(&self.log, devices).await.inspect_err(|Closed| self.log_closed.cancel())
-    }
-
-    /// A number that was not given before.
-    pub(crate) fn next_number(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether one more line about a single client may be logged now.

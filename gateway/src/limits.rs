@@ -9,6 +9,13 @@ pub struct Limits {
     pub max_connections: usize,
     /// Bytes of a payload. A larger one goes to quarantine with its first bytes.
     pub max_payload: usize,
+    /// Messages of QoS above 0 that a client of MQTT 5 may have unacknowledged; it is told.
+    pub max_in_flight: u16,
+    /// Topic aliases that a client of MQTT 5 may use; it is told.
+    pub max_topic_aliases: u16,
+    /// The longest keep alive of a client of MQTT 5, in seconds: one that asks for more, or for none, is told to
+    /// keep this. A client of 3.1.1 can't be told, and keeps its own.
+    pub max_keep_alive: u16,
     /// From accept to CONNACK.
     pub connect_timeout: Duration,
     /// Messages of one connection that were read and are not yet handed to the log, because an append is under
@@ -22,11 +29,24 @@ pub struct Limits {
     pub max_verifications: usize,
 }
 
+/// What topic name and properties may add to a payload in a packet of MQTT 5.
+const PUBLISH_HEAD: usize = 4096;
+
+impl Limits {
+    /// Bytes of a packet of MQTT 5: a client is told, and one that sends more is disconnected.
+    pub(crate) fn max_packet(&self) -> usize {
+        self.max_payload.saturating_add(PUBLISH_HEAD)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
             max_connections: 20_000,
             max_payload: 256 << 10,
+            max_in_flight: 1024,
+            max_topic_aliases: 16,
+            max_keep_alive: 3600,
             connect_timeout: Duration::from_secs(10),
             max_waiting_messages: 4096,
             max_waiting_bytes: 512 << 10,

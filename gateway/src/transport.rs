@@ -48,21 +48,19 @@ impl Transport {
     }
 
     /// Ends our side, after what was written.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn finish(&mut self) {
         // The peer may be gone already, and then there is nobody to tell.
         let _ = self.stream.shutdown().await;
     }
 
-    /// Like [`Transport::close`], but leaves the peer time to read: closing over bytes that nobody has read would
-    /// reset the connection and take our last answer with it.
-    pub(crate) async fn close_after_answer(mut self) {
-        if self.stream.shutdown().await.is_ok() {
-            let drain = async {
-                let mut rest = self.stream.take(LINGER_BYTES);
-                let mut nowhere = [0; 1024];
-                while rest.read(&mut nowhere).await.is_ok_and(|read| read > 0) {}
-            };
-            let _ = tokio::time::timeout(LINGER, drain).await;
-        }
+    /// Leaves the peer time to read: closing over bytes that nobody has read would reset the connection and take
+    /// our last answer with it.
+    pub(crate) async fn linger(self) {
+        let drain = async {
+            let mut rest = self.stream.take(LINGER_BYTES);
+            let mut nowhere = [0; 1024];
+            while rest.read(&mut nowhere).await.is_ok_and(|read| read > 0) {}
+        };
+        let _ = tokio::time::timeout(LINGER, drain).await;
     }
 }

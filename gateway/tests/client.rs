@@ -49,3 +49,36 @@ async fn it_understands_why_it_is_refused() {
     assert!(is_refused, "{refused}");
     site.close().await;
 }
+
+#[tokio::test]
+async fn the_same_client_speaks_5() {
+    use rumqttc::v5::mqttbytes::QoS;
+    use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason, PublishProperties};
+    use rumqttc::v5::{AsyncClient, Event, MqttOptions};
+
+    let site = Site::open(&["d-1"]).await;
+    let mut options = MqttOptions::new("d-1", "127.0.0.1", site.address.port());
+    options.set_credentials("d-1", PASSWORD).set_keep_alive(Duration::from_secs(5));
+    let (client, mut events) = AsyncClient::new(options, 10);
+    let properties = || PublishProperties { topic_alias: Some(2), ..PublishProperties::default() };
+    let publish = async |topic: &str, payload| {
+        client.publish_with_properties(topic, QoS::AtLeastOnce, false, payload, properties()).await.unwrap();
+    };
+    publish("up/d-1/telemetry", reading(1)).await;
+    publish("", reading(2)).await;
+    publish("up/d-2/telemetry", reading(3)).await;
+    let mut reasons = Vec::new();
+    while reasons.len() < 3 {
+        match events.poll().await.unwrap() {
+            Event::Incoming(Packet::ConnAck(connack)) => {
+                let told = connack.properties.unwrap();
+                assert_eq!((told.receive_max, told.topic_alias_max), (Some(1024), Some(16)));
+            }
+            Event::Incoming(Packet::PubAck(puback)) => reasons.push(puback.reason),
+            _ => {}
+        }
+    }
+    assert_eq!(reasons, [PubAckReason::Success, PubAckReason::Success, PubAckReason::NotAuthorized]);
+    assert_eq!(site.log.sequences("d-1"), [1, 2]);
+    site.close().await;
+}

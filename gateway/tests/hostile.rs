@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use records::{Record, Topic};
 use rumqttc::mqttbytes::v4;
+use rumqttc::v5::mqttbytes::v5;
 use std::cell::Cell;
 use std::time::Duration;
 use support::*;
@@ -82,6 +83,34 @@ fn session(password: &str) -> Vec<u8> {
     parts.concat()
 }
 
+/// The same in MQTT 5, with properties wherever there may be some.
+fn session_5(password: &str) -> Vec<u8> {
+    let connect_properties = [18, 0x11, 0, 0, 0, 9, 0x21, 0, 5, 0x17, 1, 0x22, 0, 7, 0x26, 0, 0, 0, 0];
+    let hello = [
+        &string("MQTT")[..],
+        &[5, 0xc2, 0, 60],
+        &connect_properties,
+        &string("d-1")[..],
+        &string("d-1"),
+        &string(password),
+    ];
+    let message = |topic: &str, id: u8, properties: &[u8], payload: &[u8]| {
+        packet(0x32, &[&string(topic)[..], &[0, id, properties.len() as u8], properties, payload].concat())
+    };
+    let parts = [
+        packet(0x10, &hello.concat()),
+        message("up/d-1/telemetry", 1, &[0x23, 0, 3], &reading(1)),
+        message("", 2, &[0x23, 0, 3, 0x02, 0, 0, 0, 60], &reading(2)),
+        PINGREQ.to_vec(),
+        packet(0x82, &[&[0, 9, 2, 0x0b, 4], &string("down/d-1/#")[..], &[0x2d]].concat()),
+        message("up/d-1/state", 3, &[0x01, 1, 0x03, 0, 1, b'j'], br#"{"firmware": "1"}"#),
+        message("up/d-1/telemetry", 4, &[0x08, 0, 1, b'r', 0x09, 0, 2, 1, 2], &[b'x'; 600]),
+        message("up/d-2/telemetry", 5, &[], &reading(1)),
+        packet(0xe0, &[0, 5, 0x11, 0, 0, 0, 7]),
+    ];
+    parts.concat()
+}
+
 /// Sends, closes its own side, and returns all that comes back.
 async fn talk(site: &Site, said: &[u8], pieces: usize) -> Vec<u8> {
     let mut wire = site.dial().await.0;
@@ -99,15 +128,31 @@ async fn talk(site: &Site, said: &[u8], pieces: usize) -> Vec<u8> {
     answer
 }
 
-/// Counts the PUBACKs; everything the gateway says is whole packets.
+/// Counts the PUBACKs of what was taken; everything the gateway says is whole packets of one version.
 fn pubacks(answer: &[u8]) -> usize {
+    pubacks_of_3_1_1(answer).or_else(|| pubacks_of_5(answer)).unwrap_or_else(|| panic!("{answer:02x?}"))
+}
+
+fn pubacks_of_3_1_1(answer: &[u8]) -> Option<usize> {
     let mut bytes = BytesMut::from(answer);
     let mut pubacks = 0;
     while !bytes.is_empty() {
-        let packet = v4::Packet::read(&mut bytes, 1000).unwrap();
+        let packet = v4::Packet::read(&mut bytes, 1000).ok()?;
         pubacks += usize::from(matches!(packet, v4::Packet::PubAck(_)));
     }
-    pubacks
+    Some(pubacks)
+}
+
+/// A refusal of one message is not a promise.
+fn pubacks_of_5(answer: &[u8]) -> Option<usize> {
+    let mut bytes = BytesMut::from(answer);
+    let mut pubacks = 0;
+    while !bytes.is_empty() {
+        let packet = v5::Packet::read(&mut bytes, None).ok()?;
+        let is_kept = |puback: &v5::PubAck| puback.reason != v5::PubAckReason::NotAuthorized;
+        pubacks += usize::from(matches!(packet, v5::Packet::PubAck(puback) if is_kept(&puback)));
+    }
+    Some(pubacks)
 }
 
 #[test]
@@ -118,17 +163,20 @@ fn mutated_sessions_disturb_nobody() {
     // A random password is cheap to check, and mutated ones are checked a lot.
     let password = site.registry.add(new_device("d-1"), NOW).unwrap();
     let bystander = Mutex::new(runtime.block_on(site.connect("d-2")));
-    let whole = session(password.as_str());
-    let (acknowledged, sessions) = (Cell::new(0), Cell::new(1));
+    let whole = [session(password.as_str()), session_5(password.as_str())];
+    let (acknowledged, sessions) = (Cell::new(0), Cell::new(2));
 
-    let intact = runtime.block_on(talk(&site, &whole, 1));
-    assert_eq!(pubacks(&intact), 4, "{intact:02x?}");
+    for whole in &whole {
+        let intact = runtime.block_on(talk(&site, whole, 1));
+        assert_eq!(pubacks(&intact), 4, "{intact:02x?}");
+    }
 
     proptest!(ProptestConfig::with_cases(CASES), |(
         changes in prop::collection::vec(mutations(), 1..4),
         pieces in 1usize..5,
+        version in 0usize..2,
     )| {
-        let mut said = whole.clone();
+        let mut said = whole[version].clone();
         changes.iter().for_each(|change| mutate(&mut said, change));
         acknowledged.set(acknowledged.get() + pubacks(&runtime.block_on(talk(&site, &said, pieces))));
         sessions.set(sessions.get() + 1);

@@ -252,7 +252,7 @@ async fn connect_is_refused_with_its_code() {
         body.extend([level, 0x02, 0, 0, 0, 0, 0]);
         packet(0x10, &body)
     };
-    check("version", other_version(b"MQTT", 5), 1).await;
+    check("version", other_version(b"MQTT", 3), 1).await;
     let mut lasting = connect("", 0, "d-1", PASSWORD);
     lasting[9] &= !0x02;
     check("client_id", lasting, 2).await;
@@ -389,7 +389,7 @@ async fn a_broken_protocol_ends_the_connection_alone() {
         ("malformed", vec![0x32, 0xff, 0xff, 0xff, 0xff, 0x01]),
         ("malformed", packet(0x36, &telemetry("d-1", 1)[2..])),
         ("malformed", packet(0x32, &[0xff, 0xff, b'u'])),
-        ("malformed", packet(0x82, &[0, 1])),
+        ("protocol", packet(0x82, &[0, 1])),
         ("too_long", packet(0x82, &vec![0; 70_000])[..10].to_vec()),
         ("unexpected", puback(1).to_vec()),
     ];

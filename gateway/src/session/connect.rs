@@ -1,16 +1,19 @@
 //! From an accepted socket to a session: CONNECT, identity, take-over, CONNACK.
 
+use super::aliases::Aliases;
 use super::ending::Refusal;
 use super::ledger::Ledger;
 use super::{Sender, Session};
 use crate::gateway::Gate;
 use crate::identity::{Denial, Proven};
-use crate::packet::{Front, Greeting, Packet, Violation, front, greeting};
+use crate::packet::{
+    Connect, Front, Greeting, Packet, ReasonCode, Room, Terms, Version, Violation, accept, front, greeting,
+    refuse_v5, refuse_v311,
+};
 use crate::sessions::{Client, Place};
 use crate::transport::Transport;
 use bytes::BytesMut;
-use records::{Name, Producer, Topic, partition_of};
-use rumqttc::mqttbytes::v4::{ConnAck, Connect, ConnectReturnCode};
+use records::{Device, Name, Producer, Topic, partition_of};
 use std::sync::Arc;
 
 /// Longest client id that is kept; the standard asks for 23 bytes at least.
@@ -22,42 +25,183 @@ const CONNECT_FIRST_BYTE: u8 = 0x10;
 /// One read while connecting: most CONNECT packets are shorter.
 const READ: usize = 512;
 
-/// Makes a session; or counts why not, and tells the client by CONNACK where MQTT has a code for it.
+/// Our longest packet whose length doesn't depend on what was asked: CONNACK with an assigned client id.
+const MIN_PACKET_SIZE: u32 = 96;
+
+/// A client on its way in.
+struct Arriving {
+    transport: Transport,
+    unread: Vec<u8>,
+    /// In which it is answered; 3.1.1 until it has said.
+    version: Version,
+}
+
+/// A client that may come in.
+struct Admitted {
+    proven: Proven,
+    place: Place,
+    connack: BytesMut,
+    maximum_packet_size: u32,
+    may_expire: bool,
+}
+
+/// Makes a session; or counts why not, and tells the client by CONNACK where its MQTT has a code for it.
 pub(super) async fn connect<P: Producer>(
-    mut transport: Transport,
+    transport: Transport,
     gate: Arc<Gate<P>>,
 ) -> Option<Box<Session<P>>> {
-    let mut unread = Vec::new();
-    let greeted = tokio::select! {
-        greeted = greet(&mut transport, &mut unread, &gate) => greeted,
+    let mut arriving = Arriving { transport, unread: Vec::new(), version: Version::V311 };
+    let admitted = tokio::select! {
+        admitted = arriving.admit(&gate) => admitted,
         () = tokio::time::sleep(gate.limits.connect_timeout) => Err(Refusal::Timeout),
         () = gate.stop.cancelled() => Err(Refusal::Closing),
     };
-    match greeted {
-        Ok((proven, place)) => Some(Box::new(session(transport, gate, proven, place, unread))),
+    match admitted {
+        Ok(admitted) => Some(Box::new(session(arriving, admitted, gate))),
         Err(refusal) => {
             gate.metrics.count_refusal(refusal);
-            refuse(transport, refusal).await;
+            arriving.refuse(refusal).await;
             None
         }
     }
 }
 
-async fn greet<P: Producer>(
-    transport: &mut Transport,
-    unread: &mut Vec<u8>,
-    gate: &Gate<P>,
-) -> Result<(Proven, Place), Refusal> {
-    let connect = read_connect(transport, unread).await?;
-    let client_id = client_id(&connect, gate)?;
-    let login = connect.login.ok_or(Refusal::Denied(Denial::Credentials))?;
-    let proven = gate.roster.prove(&login.username, &login.password).await.map_err(|denial| {
-        gate.tell_denial(&login.username, denial);
+impl Arriving {
+    async fn admit<P: Producer>(&mut self, gate: &Gate<P>) -> Result<Admitted, Refusal> {
+        let packet = self.read_connect().await?;
+        self.version = match greeting(&packet).map_err(Refusal::Violation)? {
+            Greeting::Served(version) => version,
+            Greeting::TooOld => return Err(Refusal::Version),
+            Greeting::TooNew => {
+                self.version = Version::V5;
+                return Err(Refusal::Version);
+            }
+        };
+        let connect = Connect::read(&packet, self.version).map_err(Refusal::Violation)?;
+        check(&connect, self.version)?;
+        let (client_id, is_assigned) = client_id(&connect, self.version)?;
+        let keep_alive = self.keep_alive(&connect, gate.limits.max_keep_alive);
+        let proven = prove(&connect, gate).await?;
+        let place = enter(client_id.clone(), keep_alive, &proven, gate).await?;
+        let terms = Terms {
+            session_expiry: (connect.session_expiry > 0).then_some(0),
+            receive_maximum: gate.limits.max_in_flight,
+            maximum_packet_size: u32::try_from(gate.limits.max_packet()).unwrap_or(u32::MAX),
+            topic_alias_maximum: gate.limits.max_topic_aliases,
+            assigned_client_id: is_assigned.then_some(&client_id),
+            keep_alive: (keep_alive != connect.keep_alive).then_some(keep_alive),
+        };
+        let mut connack = BytesMut::new();
+        accept(&mut connack, self.version, &terms);
+        let Connect { maximum_packet_size, session_expiry, .. } = connect;
+        Ok(Admitted { proven, place, connack, maximum_packet_size, may_expire: session_expiry > 0 })
+    }
+
+    /// Reads until CONNECT is whole. What came behind it stays in `unread`.
+    async fn read_connect(&mut self) -> Result<Vec<u8>, Refusal> {
+        let room = Room { payload: 0, packet: usize::MAX };
+        loop {
+            if self.unread.first().is_some_and(|first| *first != CONNECT_FIRST_BYTE) {
+                return Err(Refusal::Violation(Violation::Order));
+            }
+            let front = front(&self.unread, Version::V311, room).map_err(Refusal::Violation)?;
+            if let Front::Whole(Packet::Connect(_), len) = front {
+                let behind = self.unread.split_off(len);
+                return Ok(std::mem::replace(&mut self.unread, behind));
+            }
+            let mut buffer = [0; READ];
+            match std::future::poll_fn(|cx| self.transport.poll_read(cx, &mut buffer)).await {
+                Ok(read @ 1..) => self.unread.extend_from_slice(&buffer[..read]),
+                _ => return Err(Refusal::Lost),
+            }
+        }
+    }
+
+    /// Seconds of silence that are allowed for.
+    fn keep_alive(&self, connect: &Connect<'_>, max: u16) -> u16 {
+        match (self.version, connect.keep_alive) {
+            (Version::V5, 0) => max,
+            (Version::V5, asked) if max > 0 => asked.min(max),
+            (_, asked) => asked,
+        }
+    }
+
+    async fn refuse(mut self, refusal: Refusal) {
+        let answer = match self.version {
+            Version::V311 => refusal.return_code().map(refuse_v311),
+            Version::V5 => refusal.code().map(refuse_v5),
+        };
+        let Some(mut answer) = answer else { return self.transport.finish().await };
+        let written = std::future::poll_fn(|cx| self.transport.poll_write_all(cx, &mut answer)).await;
+        match written {
+            Ok(()) => {
+                self.transport.finish().await;
+                self.transport.linger().await;
+            }
+            Err(error) => tracing::debug!(%error, "nobody there to read the refusal"),
+        }
+    }
+}
+
+/// Asks for what is not served.
+fn check(connect: &Connect<'_>, version: Version) -> Result<(), Refusal> {
+    if connect.has_method {
+        return Err(Refusal::Method);
+    }
+    if connect.maximum_packet_size < MIN_PACKET_SIZE {
+        return Err(Refusal::PacketSize);
+    }
+    match connect.will {
+        Some(will) if version == Version::V5 && will.qos > 1 => {
+            Err(Refusal::Will(ReasonCode::QosNotSupported))
+        }
+        Some(will) if version == Version::V5 && will.is_retained => {
+            Err(Refusal::Will(ReasonCode::RetainNotSupported))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The client's name, and whether we gave it. MQTT 3.1.1, 3.1.3.1: without one, only a session that ends with the
+/// connection is to be had; MQTT 5 tells the client the name, and it may come back under it.
+fn client_id(connect: &Connect<'_>, version: Version) -> Result<(Name, bool), Refusal> {
+    match connect.client_id {
+        "" if version == Version::V5 || connect.clean_start => Ok((assigned_client_id()?, true)),
+        "" => Err(Refusal::ClientId),
+        id if id.len() > MAX_CLIENT_ID => Err(Refusal::ClientId),
+        id => Ok((Name::new(id), false)),
+    }
+}
+
+/// A name that nobody has, because nobody can guess it.
+fn assigned_client_id() -> Result<Name, Refusal> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| Refusal::Denied(Denial::Unavailable))?;
+    Ok(smol_str::format_smolstr!("auto-{:032x}", u128::from_be_bytes(random)))
+}
+
+async fn prove<P: Producer>(connect: &Connect<'_>, gate: &Gate<P>) -> Result<Proven, Refusal> {
+    let password = connect.password.map(std::str::from_utf8);
+    let (Some(user), Some(Ok(password))) = (connect.user, password) else {
+        return Err(Refusal::Denied(Denial::Credentials));
+    };
+    let proven = gate.roster.prove(user, password).await;
+    proven.map_err(|denial| {
+        gate.tell_denial(user, denial);
         Refusal::Denied(denial)
-    })?;
+    })
+}
+
+/// Takes a place among the sessions, after whoever had it.
+async fn enter<P: Producer>(
+    client_id: Name,
+    keep_alive: u16,
+    proven: &Proven,
+    gate: &Gate<P>,
+) -> Result<Place, Refusal> {
     gate.announce(std::slice::from_ref(&proven.device)).await.map_err(|_| Refusal::Closing)?;
     let client = Client { device: proven.device.id.clone(), id: client_id };
-    let (place, older) = gate.sessions.enter(client, connect.keep_alive, proven.fingerprint);
+    let (place, older) = gate.sessions.enter(client, keep_alive, proven.fingerprint);
     if let Some(older) = older {
         older.until_over().await;
     }
@@ -65,97 +209,35 @@ async fn greet<P: Producer>(
     if gate.roster.current_fingerprint(&proven.device.id) != Some(proven.fingerprint) {
         return Err(Refusal::Denied(Denial::Disabled));
     }
-    Ok((proven, place))
+    Ok(place)
 }
 
-/// Reads until CONNECT is whole. What came behind it stays in `unread`.
-async fn read_connect(transport: &mut Transport, unread: &mut Vec<u8>) -> Result<Connect, Refusal> {
-    loop {
-        if unread.first().is_some_and(|first| *first != CONNECT_FIRST_BYTE) {
-            return Err(Refusal::Violation(Violation::Order));
-        }
-        if let Front::Whole(Packet::Connect(packet), len) = front(unread, 0).map_err(Refusal::Violation)? {
-            let Greeting::V4(connect) = greeting(packet).map_err(Refusal::Violation)? else {
-                return Err(Refusal::Version);
-            };
-            unread.drain(..len);
-            return Ok(connect);
-        }
-        let mut buffer = [0; READ];
-        let read = std::future::poll_fn(|cx| transport.poll_read(cx, &mut buffer)).await;
-        match read {
-            Ok(read @ 1..) => unread.extend_from_slice(&buffer[..read]),
-            _ => return Err(Refusal::Lost),
-        }
-    }
-}
-
-/// MQTT 3.1.1, 3.1.3.1: an empty id is for a session that ends with the connection, and gets a name of its own.
-/// No client can choose that name: it holds U+0000.
-fn client_id<P: Producer>(connect: &Connect, gate: &Gate<P>) -> Result<Name, Refusal> {
-    match connect.client_id.as_str() {
-        "" if connect.clean_session => Ok(smol_str::format_smolstr!("\0{}", gate.next_number())),
-        "" => Err(Refusal::ClientId),
-        id if id.len() > MAX_CLIENT_ID => Err(Refusal::ClientId),
-        id => Ok(Name::new(id)),
-    }
-}
-
-fn session<P: Producer>(
-    transport: Transport,
-    gate: Arc<Gate<P>>,
-    proven: Proven,
-    place: Place,
-    unread: Vec<u8>,
-) -> Session<P> {
-    let partition = |topic| partition_of(proven.device.id.as_bytes(), gate.log.partitions(topic));
-    let sender = Sender {
+fn session<P: Producer>(arriving: Arriving, admitted: Admitted, gate: Arc<Gate<P>>) -> Session<P> {
+    let Proven { device: Device { id, .. }, crs, .. } = admitted.proven;
+    let partition = |topic| partition_of(id.as_bytes(), gate.log.partitions(topic));
+    let device = Sender {
         telemetry_partition: partition(Topic::Telemetry),
         quarantine_partition: partition(Topic::Quarantine),
-        crs: proven.crs,
-        id: proven.device.id,
+        crs,
+        id,
     };
-    tracing::debug!(device = %sender.id, "connected");
+    tracing::debug!(device = %device.id, version = ?arriving.version, "connected");
     Session {
-        transport,
-        place,
-        device: sender,
-        unread,
+        transport: arriving.transport,
+        place: admitted.place,
+        device,
+        version: arriving.version,
+        aliases: Aliases::default(),
+        maximum_packet_size: admitted.maximum_packet_size,
+        may_expire: admitted.may_expire,
+        unread: arriving.unread,
         oversized: None,
-        outbox: connack(ConnectReturnCode::Success),
+        outbox: admitted.connack,
         ledger: Ledger::default(),
         is_stalled: false,
         ending: None,
         deadline: None,
+        is_told: false,
         gate,
     }
-}
-
-async fn refuse(mut transport: Transport, refusal: Refusal) {
-    let Some(code) = return_code(refusal) else { return transport.close().await };
-    let mut answer = connack(code);
-    let written = std::future::poll_fn(|cx| transport.poll_write_all(cx, &mut answer)).await;
-    match written {
-        Ok(()) => transport.close_after_answer().await,
-        Err(error) => tracing::debug!(%error, "nobody there to read the refusal"),
-    }
-}
-
-/// What CONNACK says (MQTT 3.1.1, table 3.1); `None` closes without a word.
-fn return_code(refusal: Refusal) -> Option<ConnectReturnCode> {
-    match refusal {
-        Refusal::Version => Some(ConnectReturnCode::RefusedProtocolVersion),
-        Refusal::ClientId => Some(ConnectReturnCode::BadClientId),
-        Refusal::Denied(Denial::Unavailable) => Some(ConnectReturnCode::ServiceUnavailable),
-        Refusal::Denied(Denial::Credentials) => Some(ConnectReturnCode::BadUserNamePassword),
-        Refusal::Denied(Denial::Disabled) => Some(ConnectReturnCode::NotAuthorized),
-        Refusal::Full | Refusal::Timeout | Refusal::Lost | Refusal::Violation(_) | Refusal::Closing => None,
-    }
-}
-
-/// Session present is always 0: no session outlives its connection, as there are no subscriptions to keep.
-fn connack(code: ConnectReturnCode) -> BytesMut {
-    let mut bytes = BytesMut::with_capacity(4);
-    ConnAck::new(code, false).write(&mut bytes).expect("a CONNACK is always 4 bytes");
-    bytes
 }

@@ -1,7 +1,7 @@
 //! How connections end.
 
 use crate::identity::Denial;
-use crate::packet::Violation;
+use crate::packet::{ReasonCode, ReturnCode, Violation};
 use crate::sessions::Cut;
 
 /// Why a session is over. Bounded: it is a metrics label.
@@ -13,7 +13,7 @@ pub(crate) enum Ending {
     Lost,
     /// The client broke the protocol, or wants what is not served.
     Violation(Violation),
-    /// The client published to a topic that is not its own.
+    /// The client published to a topic that is not its own, in a way that could not be refused by itself.
     Forbidden,
     /// Somebody else ended it.
     Cut(Cut),
@@ -38,6 +38,12 @@ pub(crate) enum Refusal {
     ClientId,
     /// Who it says it is could not be confirmed.
     Denied(Denial),
+    /// It wants to authenticate in a way that is not served.
+    Method,
+    /// Its will has a QoS that is not served, or is to be retained.
+    Will(ReasonCode),
+    /// It takes no packets as long as ours may be.
+    PacketSize,
     /// The log or the gateway is closing.
     Closing,
 }
@@ -56,6 +62,19 @@ impl Ending {
             Ending::LogClosed => "log_closed",
         }
     }
+
+    /// What DISCONNECT of MQTT 5 says; `None` when the client has gone by itself.
+    pub(super) const fn code(self) -> Option<ReasonCode> {
+        match self {
+            Ending::Disconnect | Ending::Lost => None,
+            Ending::Violation(violation) => Some(violation.code()),
+            Ending::Forbidden => Some(ReasonCode::NotAuthorized),
+            Ending::Cut(Cut::KeepAlive) => Some(ReasonCode::KeepAliveTimeout),
+            Ending::Cut(Cut::TakenOver) => Some(ReasonCode::SessionTakenOver),
+            Ending::Cut(Cut::Revoked) => Some(ReasonCode::AdministrativeAction),
+            Ending::Cut(Cut::Stopping) | Ending::LogClosed => Some(ReasonCode::ServerShuttingDown),
+        }
+    }
 }
 
 impl Refusal {
@@ -70,7 +89,39 @@ impl Refusal {
             Refusal::Denied(Denial::Credentials) => "credentials",
             Refusal::Denied(Denial::Disabled) => "disabled",
             Refusal::Denied(Denial::Unavailable) => "registry",
+            Refusal::Method => "method",
+            Refusal::Will(_) => "will",
+            Refusal::PacketSize => "packet_size",
             Refusal::Closing => "closing",
+        }
+    }
+
+    /// What CONNACK of MQTT 3.1.1 says (table 3.1); `None` closes without a word.
+    pub(super) const fn return_code(self) -> Option<ReturnCode> {
+        match self {
+            Refusal::Version => Some(ReturnCode::UnacceptableProtocolVersion),
+            Refusal::ClientId => Some(ReturnCode::IdentifierRejected),
+            Refusal::Denied(Denial::Unavailable) => Some(ReturnCode::ServerUnavailable),
+            Refusal::Denied(Denial::Credentials) => Some(ReturnCode::BadUserNameOrPassword),
+            Refusal::Denied(Denial::Disabled) => Some(ReturnCode::NotAuthorized),
+            _ => None,
+        }
+    }
+
+    /// What CONNACK of MQTT 5 says; `None` closes without a word.
+    pub(super) const fn code(self) -> Option<ReasonCode> {
+        match self {
+            Refusal::Full | Refusal::Timeout | Refusal::Lost => None,
+            Refusal::Violation(violation) => Some(violation.code()),
+            Refusal::Version => Some(ReasonCode::UnsupportedProtocolVersion),
+            Refusal::ClientId => Some(ReasonCode::ClientIdentifierNotValid),
+            Refusal::Denied(Denial::Credentials) => Some(ReasonCode::BadUserNameOrPassword),
+            Refusal::Denied(Denial::Disabled) => Some(ReasonCode::NotAuthorized),
+            Refusal::Denied(Denial::Unavailable) => Some(ReasonCode::ServerUnavailable),
+            Refusal::Method => Some(ReasonCode::BadAuthenticationMethod),
+            Refusal::Will(code) => Some(code),
+            Refusal::PacketSize => Some(ReasonCode::PacketTooLarge),
+            Refusal::Closing => Some(ReasonCode::ServerShuttingDown),
         }
     }
 }

@@ -5,8 +5,8 @@ use crate::Limits;
 use crate::gateway::Gate;
 use crate::normalize::{Arrival, Normalized, Rejection};
 use crate::outage::{Closed, Waiting, backoff};
-use crate::packet::Publish;
-use bytes::{BufMut, BytesMut};
+use crate::packet::{Publish, ReasonCode, Version, puback};
+use bytes::BytesMut;
 use records::{AppendError, Batch, Offset, Producer, Reason, Record, Topic, TopicPartition};
 use std::future::Future;
 use std::pin::Pin;
@@ -26,10 +26,17 @@ pub(super) struct Work {
     quarantine: Batch,
     /// Messages whose observations `telemetry` holds: one may have several.
     accepted: usize,
-    /// Packet ids to acknowledge, in the order of arrival.
-    owed: Vec<u16>,
+    /// Acknowledgements, in the order of arrival.
+    owed: Vec<Owed>,
     /// How many of the quarantined had which reason.
     reasons: [u32; Reason::ALL.len()],
+}
+
+/// One acknowledgement. Only MQTT 5 says the code.
+#[derive(Clone, Copy)]
+struct Owed {
+    packet_id: u16,
+    code: ReasonCode,
 }
 
 struct UnderWay {
@@ -56,16 +63,33 @@ impl Ledger {
     ) {
         let work = self.gathering.get_or_insert_with(scratch::work);
         let key = sender.id.as_bytes();
-        match normalized {
+        let code = match normalized {
             Ok(observations) => {
                 for observation in observations.as_slice() {
                     work.telemetry.push_with(key, |bytes| observation.encode(bytes));
                 }
                 work.accepted += 1;
+                ReasonCode::Success
             }
-            Err(rejection) => work.quarantine(key, arrival, publish, rejection),
-        }
-        work.owed.extend(publish.packet_id);
+            Err(rejection) => {
+                let code = code_of(rejection.reason);
+                work.quarantine(key, arrival, publish, rejection);
+                code
+            }
+        };
+        work.owed.extend(publish.packet_id.map(|packet_id| Owed { packet_id, code }));
+    }
+
+    /// Enters that a message was not taken: its answer waits for those before it.
+    pub(super) fn refuse(&mut self, packet_id: u16, code: ReasonCode) {
+        let work = self.gathering.get_or_insert_with(scratch::work);
+        work.owed.push(Owed { packet_id, code });
+    }
+
+    /// Messages that wait for their acknowledgement.
+    pub(super) fn in_flight(&self) -> usize {
+        let under_way = self.under_way.as_ref().map_or(0, |under_way| under_way.work.owed.len());
+        under_way + self.gathering.as_ref().map_or(0, |work| work.owed.len())
     }
 
     /// Moves on: acknowledges into `outbox` what has become durable, and hands over what has gathered.
@@ -74,11 +98,16 @@ impl Ledger {
         cx: &mut Context<'_>,
         gate: &Gate<P>,
         sender: &Sender,
+        version: Version,
         outbox: &mut BytesMut,
     ) -> Result<(), Closed> {
         loop {
             let Some(under_way) = &mut self.under_way else {
                 let Some(work) = self.gathering.take() else { return Ok(()) };
+                if work.messages() == 0 {
+                    work.settle(gate, version, outbox);
+                    continue;
+                }
                 self.under_way = Some(Box::new(UnderWay::begin(work, gate, sender)));
                 continue;
             };
@@ -88,7 +117,7 @@ impl Ledger {
             }
             if let Some(done) = self.under_way.take() {
                 Waiting::end(done.waiting);
-                done.work.settle(gate, outbox);
+                done.work.settle(gate, version, outbox);
             }
         }
     }
@@ -101,7 +130,8 @@ impl Ledger {
     pub(super) fn has_room(&self, limits: &Limits) -> bool {
         let is_refused = self.under_way.as_ref().is_some_and(|under_way| under_way.waiting.is_some());
         let is_full = self.gathering.as_ref().is_some_and(|work| {
-            work.messages() >= limits.max_waiting_messages || work.bytes() >= limits.max_waiting_bytes
+            work.messages().max(work.owed.len()) >= limits.max_waiting_messages
+                || work.bytes() >= limits.max_waiting_bytes
         });
         !is_refused && !is_full
     }
@@ -149,18 +179,27 @@ impl Work {
     }
 
     /// It is durable: acknowledges and counts.
-    fn settle<P: Producer>(self: Box<Self>, gate: &Gate<P>, outbox: &mut BytesMut) {
+    fn settle<P: Producer>(self: Box<Self>, gate: &Gate<P>, version: Version, outbox: &mut BytesMut) {
         outbox.reserve(self.owed.len() * PUBACK_LEN);
-        for packet_id in &self.owed {
-            let [high, low] = packet_id.to_be_bytes();
-            outbox.put_slice(&[0x40, 2, high, low]);
+        for owed in &self.owed {
+            puback(outbox, version, owed.packet_id, owed.code);
         }
         gate.metrics.count_durable(self.accepted, &self.reasons, self.owed.len());
         scratch::give_back(self);
     }
 }
 
+/// A PUBACK without a code.
 const PUBACK_LEN: usize = 4;
+
+/// What the sender of a quarantined message is told, if its MQTT has words for it.
+fn code_of(reason: Reason) -> ReasonCode {
+    match reason {
+        Reason::UnknownTopic => ReasonCode::TopicNameInvalid,
+        Reason::TooLarge => ReasonCode::QuotaExceeded,
+        _ => ReasonCode::PayloadFormatInvalid,
+    }
+}
 
 fn place_of(reason: Reason) -> usize {
     Reason::ALL.iter().position(|known| *known == reason).expect("ALL has every reason")

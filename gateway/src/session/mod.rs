@@ -3,6 +3,7 @@
 //! A session reads on while an append is under way, and hands over what has gathered when it is through: one
 //! append at a time, so a device's records stand on the log in the order in which it sent them, whatever fails.
 
+mod aliases;
 mod connect;
 mod ending;
 mod ledger;
@@ -12,14 +13,14 @@ mod scratch;
 pub(crate) use ending::{Ending, Refusal};
 
 use crate::gateway::Gate;
-use crate::packet::{Front, Packet, Violation, front};
+use crate::packet::{Front, Packet, Room, Version, Violation, disconnect, front, pingresp, suback, unsuback};
 use crate::sessions::Place;
 use crate::transport::Transport;
-use bytes::{BufMut, BytesMut};
+use aliases::Aliases;
+use bytes::BytesMut;
 use ledger::Ledger;
 use publish::Oversized;
 use records::{Crs, Name, Producer, Timestamp};
-use rumqttc::mqttbytes::v4;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -39,6 +40,12 @@ pub(crate) struct Session<P: Producer> {
     gate: Arc<Gate<P>>,
     place: Place,
     device: Sender,
+    version: Version,
+    aliases: Aliases,
+    /// The longest packet that the client takes.
+    maximum_packet_size: u32,
+    /// Whether the session was to outlive the connection when CONNECT was read.
+    may_expire: bool,
     /// The start of a packet whose end hasn't come.
     unread: Vec<u8>,
     /// A payload over the limit, while it passes by.
@@ -50,6 +57,8 @@ pub(crate) struct Session<P: Producer> {
     /// Why it ends, once that is known. From then on nothing is read; what was read still goes to the log.
     ending: Option<Ending>,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Whether the client was told why it ends.
+    is_told: bool,
 }
 
 /// Who sends, and where on the log it belongs.
@@ -72,9 +81,12 @@ impl<P: Producer> Session<P> {
         self.gate.metrics.count_abandoned(self.ledger.abandon());
         tracing::debug!(device = %self.device.id, ending = ending.name(), "session over");
         // First the socket, then the place: who takes over finds the old connection closed.
-        let Session { transport, place, .. } = *self;
-        transport.close().await;
+        let Session { mut transport, place, is_told, .. } = *self;
+        transport.finish().await;
         drop(place);
+        if is_told {
+            transport.linger().await;
+        }
     }
 
     /// Goes on for as long as something moves. When it returns `Pending`, whatever can move wakes the task.
@@ -84,7 +96,13 @@ impl<P: Producer> Session<P> {
             self.advance_ledger(cx);
             self.write(cx);
             if let Some(ending) = self.ending {
-                return if self.is_drained(cx) { Poll::Ready(ending) } else { Poll::Pending };
+                let is_over = self.is_drained(cx);
+                if is_over {
+                    self.tell(ending);
+                    self.write(cx);
+                }
+                let is_said = self.outbox.is_empty() || self.is_late(cx);
+                return if is_over && is_said { Poll::Ready(ending) } else { Poll::Pending };
             }
             let moved = self.may_read() && self.read(cx);
             match cut {
@@ -99,7 +117,7 @@ impl<P: Producer> Session<P> {
     }
 
     fn advance_ledger(&mut self, cx: &mut Context<'_>) {
-        let durable = self.ledger.poll(cx, &self.gate, &self.device, &mut self.outbox);
+        let durable = self.ledger.poll(cx, &self.gate, &self.device, self.version, &mut self.outbox);
         if durable.is_err() {
             self.gate.metrics.count_abandoned(self.ledger.abandon());
             self.gate.log_closed.cancel();
@@ -173,8 +191,9 @@ impl<P: Producer> Session<P> {
     /// Takes every whole packet, and returns how many bytes that were. An ending takes the rest with it.
     fn take_packets(&mut self, bytes: &[u8], ingest_time: Timestamp) -> usize {
         let mut taken = self.pass_by(bytes);
+        let room = Room { payload: self.gate.limits.max_payload, packet: self.gate.limits.max_packet() };
         while self.ending.is_none() {
-            match front(&bytes[taken..], self.gate.limits.max_payload) {
+            match front(&bytes[taken..], self.version, room) {
                 Ok(Front::Whole(packet, len)) => {
                     taken += len;
                     self.take_packet(packet, ingest_time);
@@ -194,25 +213,36 @@ impl<P: Producer> Session<P> {
     fn take_packet(&mut self, packet: Packet<'_>, ingest_time: Timestamp) {
         match packet {
             Packet::Publish(publish) => self.publish(&publish, ingest_time),
-            Packet::PingReq => self.outbox.put_slice(&PINGRESP),
-            Packet::Disconnect => self.end(Ending::Disconnect),
-            Packet::Subscribe { packet_id, filters } => self.refuse_filters(packet_id, filters),
-            Packet::Unsubscribe { packet_id } => {
-                self.answer(v4::Packet::UnsubAck(v4::UnsubAck::new(packet_id)))
+            Packet::PingReq => pingresp(&mut self.outbox),
+            Packet::Disconnect(expiry) => self.disconnect(expiry),
+            Packet::Subscribe { packet_id, filters } => {
+                // Nothing is delivered to devices yet, and a subscriber is told so instead of being left to wait.
+                tracing::debug!(device = %self.device.id, filters, "subscription refused: not served");
+                self.answer(|outbox, version| suback(outbox, version, packet_id, filters));
+            }
+            Packet::Unsubscribe { packet_id, filters } => {
+                self.answer(|outbox, version| unsuback(outbox, version, packet_id, filters));
             }
             Packet::Connect(_) => self.violated(Violation::Order),
         }
     }
 
-    /// Nothing is delivered to devices yet, and a subscriber is told so instead of being left to wait.
-    fn refuse_filters(&mut self, packet_id: u16, filters: usize) {
-        tracing::debug!(device = %self.device.id, filters, "subscription refused: not served");
-        let codes = vec![v4::SubscribeReasonCode::Failure; filters];
-        self.answer(v4::Packet::SubAck(v4::SubAck::new(packet_id, codes)));
+    /// MQTT 5, 3.14.2.2.2: a session that was to end with its connection can't be kept by an afterthought.
+    fn disconnect(&mut self, expiry: Option<u32>) {
+        match expiry {
+            Some(1..) if !self.may_expire => self.violated(Violation::Protocol),
+            _ => self.end(Ending::Disconnect),
+        }
     }
 
-    fn answer(&mut self, packet: v4::Packet) {
-        packet.write(&mut self.outbox, usize::MAX).expect("our own answers have no bad length or packet id");
+    /// An answer that grows with what was asked, and that the client may not want at that length.
+    fn answer(&mut self, write: impl FnOnce(&mut BytesMut, Version)) {
+        let before = self.outbox.len();
+        write(&mut self.outbox, self.version);
+        if self.outbox.len() - before > self.maximum_packet_size as usize {
+            self.outbox.truncate(before);
+            self.violated(Violation::TooLong);
+        }
     }
 
     fn violated(&mut self, violation: Violation) {
@@ -230,15 +260,26 @@ impl<P: Producer> Session<P> {
         self.ending.get_or_insert(ending);
     }
 
-    /// Whether all that was received is on the log and answered, or can't be in time.
+    /// Whether all that was received is on the log, or can't be in time.
     fn is_drained(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.ledger.is_empty() && self.outbox.is_empty() {
-            return true;
-        }
+        self.ledger.is_empty() || self.is_late(cx)
+    }
+
+    /// Whether the ending has taken as long as it may.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         let timeout = self.gate.limits.drain_timeout;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         deadline.as_mut().poll(cx).is_ready()
     }
-}
 
-const PINGRESP: [u8; 2] = [0xd0, 0x00];
+    /// Says why it ends, once, to a client that has words for it.
+    fn tell(&mut self, ending: Ending) {
+        if self.version == Version::V5
+            && !self.is_told
+            && let Some(code) = ending.code()
+        {
+            disconnect(&mut self.outbox, code);
+            self.is_told = true;
+        }
+    }
+}

@@ -2,8 +2,8 @@
 
 use super::ending::Ending;
 use super::{Sender, Session};
-use crate::normalize::{self, Arrival, Normalized, Rejection};
-use crate::packet::Publish;
+use crate::normalize::{self, Arrival, Normalized, Rejection, start_of};
+use crate::packet::{Publish, ReasonCode, Version, Violation};
 use firmware_protocol::{Topic, UpKind};
 use records::{Producer, Reason, Timestamp};
 
@@ -22,24 +22,56 @@ const KEPT: usize = 1024;
 
 impl<P: Producer> Session<P> {
     pub(super) fn publish(&mut self, publish: &Publish<'_>, ingest_time: Timestamp) {
+        let is_5 = self.version == Version::V5;
+        if is_5 && publish.is_retained {
+            return self.violated(Violation::Retain);
+        }
+        if is_5
+            && publish.packet_id.is_some()
+            && self.ledger.in_flight() >= self.gate.limits.max_in_flight.into()
+        {
+            return self.violated(Violation::ReceiveMaximum);
+        }
+        match publish.alias {
+            None => self.enter(publish, ingest_time),
+            Some(_) => self.publish_by_alias(publish, ingest_time),
+        }
+    }
+
+    fn publish_by_alias(&mut self, publish: &Publish<'_>, ingest_time: Timestamp) {
+        let mut aliases = std::mem::take(&mut self.aliases);
+        match aliases.resolve(publish, self.gate.limits.max_topic_aliases) {
+            Ok(topic) => self.enter(&Publish { topic, ..*publish }, ingest_time),
+            Err(violation) => self.violated(violation),
+        }
+        self.aliases = aliases;
+    }
+
+    fn enter(&mut self, publish: &Publish<'_>, ingest_time: Timestamp) {
         let arrival = Arrival { device: &self.device.id, crs: self.device.crs, ingest_time };
         let normalized = match Topic::parse(publish.topic) {
-            Ok(Topic::Up { device, kind }) if device == self.device.id => {
-                normalize(arrival, kind, publish.payload)
-            }
-            Ok(_) => return self.forbid(publish.topic),
+            Ok(Topic::Up { device, .. }) if device != self.device.id => return self.forbid(publish),
+            Ok(Topic::Command { .. }) => return self.forbid(publish),
+            Ok(Topic::Up { kind, .. }) => match check(publish, self.gate.limits.max_payload) {
+                Ok(()) => normalize(arrival, kind, publish.payload),
+                Err(rejection) => Err(rejection),
+            },
             Err(error) => Err(Rejection::new(Reason::UnknownTopic, error.to_string())),
         };
         self.ledger.enter(&self.device, arrival, publish, normalized);
     }
 
-    /// MQTT 3.1.1 has no way to refuse one message, so the connection goes.
-    fn forbid(&mut self, topic: &str) {
+    /// MQTT 5 can refuse one message if it is one that is answered; otherwise the connection goes.
+    fn forbid(&mut self, publish: &Publish<'_>) {
         if self.gate.may_warn() {
-            tracing::warn!(device = %self.device.id, topic, "published to a topic that is not its own: closed");
+            let topic = start_of(publish.topic, 128);
+            tracing::warn!(device = %self.device.id, topic, "published to a topic that is not its own: refused");
         }
         self.gate.metrics.forbidden.inc();
-        self.end(Ending::Forbidden);
+        match (self.version, publish.packet_id) {
+            (Version::V5, Some(packet_id)) => self.ledger.refuse(packet_id, ReasonCode::NotAuthorized),
+            _ => self.end(Ending::Forbidden),
+        }
     }
 
     /// An oversized PUBLISH is at the front of what was read, and `missing` bytes of it are not there yet.
@@ -70,16 +102,35 @@ impl<P: Producer> Session<P> {
     fn end_oversized(&mut self) {
         let Some(oversized) = self.oversized.take() else { return };
         let Oversized { ingest_time, topic, packet_id, payload_start, .. } = *oversized;
+        let payload = &payload_start[..];
+        let publish =
+            Publish { topic: &topic, packet_id, is_retained: false, alias: None, is_text: false, payload };
         if let Ok(topic_name) = Topic::parse(&topic)
             && !is_own(&self.device, &topic_name)
         {
-            return self.forbid(&topic);
+            return self.forbid(&publish);
         }
-        let detail = format!("a payload may have {} bytes", self.gate.limits.max_payload);
-        let publish = Publish { topic: &topic, packet_id, payload: &payload_start };
         let arrival = Arrival { device: &self.device.id, crs: self.device.crs, ingest_time };
-        self.ledger.enter(&self.device, arrival, &publish, Err(Rejection::new(Reason::TooLarge, detail)));
+        let rejection = too_large(self.gate.limits.max_payload);
+        self.ledger.enter(&self.device, arrival, &publish, Err(rejection));
     }
+}
+
+/// What MQTT itself lets us say against a payload.
+fn check(publish: &Publish<'_>, max_payload: usize) -> Result<(), Rejection> {
+    if publish.payload.len() > max_payload {
+        return Err(too_large(max_payload));
+    }
+    match publish.is_text.then(|| std::str::from_utf8(publish.payload)) {
+        Some(Err(error)) => {
+            Err(Rejection::new(Reason::Malformed, format!("not the UTF-8 that it was said to be: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn too_large(max_payload: usize) -> Rejection {
+    Rejection::new(Reason::TooLarge, format!("a payload may have {max_payload} bytes"))
 }
 
 fn is_own(sender: &Sender, topic: &Topic<'_>) -> bool {

@@ -212,10 +212,15 @@ impl Wire {
 
     /// Exactly these bytes come next.
     pub async fn expect(&mut self, expected: &[u8]) {
-        let mut bytes = vec![0; expected.len()];
+        assert_eq!(self.read(expected.len()).await, expected);
+    }
+
+    /// The next bytes.
+    pub async fn read(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
         let read = tokio::time::timeout(PATIENCE, self.0.read_exact(&mut bytes)).await;
         read.expect("an answer in time").expect("an answer");
-        assert_eq!(bytes, expected);
+        bytes
     }
 
     /// Nothing comes for a while, and the connection stays open.

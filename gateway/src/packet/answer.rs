@@ -1,0 +1,198 @@
+//! What the gateway says, written straight into what waits for the socket.
+
+use super::{ReasonCode, Version};
+use bytes::{BufMut, BytesMut};
+
+/// Return code of MQTT 3.1.1 for a CONNECT (table 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum ReturnCode {
+    UnacceptableProtocolVersion = 1,
+    IdentifierRejected = 2,
+    ServerUnavailable = 3,
+    BadUserNameOrPassword = 4,
+    NotAuthorized = 5,
+}
+
+/// What a client of MQTT 5 is told with its CONNACK.
+#[derive(Debug, Default)]
+pub(crate) struct Terms<'a> {
+    /// Where it differs from what was asked for.
+    pub session_expiry: Option<u32>,
+    /// Messages that may be unacknowledged.
+    pub receive_maximum: u16,
+    /// Bytes of a packet.
+    pub maximum_packet_size: u32,
+    pub topic_alias_maximum: u16,
+    /// The name of a client that had none.
+    pub assigned_client_id: Option<&'a str>,
+    /// Where it differs from what was asked for.
+    pub keep_alive: Option<u16>,
+}
+
+/// CONNACK of a connection that is accepted. Session present is always 0: no session outlives its connection.
+pub(crate) fn accept(to: &mut BytesMut, version: Version, terms: &Terms<'_>) {
+    match version {
+        Version::V311 => to.put_slice(&[CONNACK, 2, 0, 0]),
+        Version::V5 => {
+            let properties = terms.properties();
+            to.put_slice(&[CONNACK]);
+            put_variable(to, 2 + variable_len(properties.len()) + properties.len());
+            to.put_slice(&[0, ReasonCode::Success as u8]);
+            put_variable(to, properties.len());
+            to.put_slice(&properties);
+        }
+    }
+}
+
+/// CONNACK of MQTT 3.1.1 that refuses.
+pub(crate) fn refuse_v311(code: ReturnCode) -> BytesMut {
+    BytesMut::from(&[CONNACK, 2, 0, code as u8][..])
+}
+
+/// CONNACK of MQTT 5 that refuses.
+pub(crate) fn refuse_v5(code: ReasonCode) -> BytesMut {
+    BytesMut::from(&[CONNACK, 3, 0, code as u8, 0][..])
+}
+
+/// PUBACK. The code is for MQTT 5 alone.
+pub(crate) fn puback(to: &mut BytesMut, version: Version, packet_id: u16, code: ReasonCode) {
+    let [high, low] = packet_id.to_be_bytes();
+    match (version, code) {
+        (Version::V311, _) | (Version::V5, ReasonCode::Success) => to.put_slice(&[PUBACK, 2, high, low]),
+        (Version::V5, code) => to.put_slice(&[PUBACK, 3, high, low, code as u8]),
+    }
+}
+
+/// SUBACK that refuses every filter.
+pub(crate) fn suback(to: &mut BytesMut, version: Version, packet_id: u16, filters: usize) {
+    let code = match version {
+        Version::V311 => 0x80,
+        Version::V5 => ReasonCode::ImplementationSpecific as u8,
+    };
+    for_filters(to, SUBACK, version, packet_id, code, filters);
+}
+
+/// UNSUBACK: there was no subscription.
+pub(crate) fn unsuback(to: &mut BytesMut, version: Version, packet_id: u16, filters: usize) {
+    // In MQTT 3.1.1 it has no codes.
+    let filters = if version == Version::V5 { filters } else { 0 };
+    for_filters(to, UNSUBACK, version, packet_id, ReasonCode::NoSubscriptionExisted as u8, filters);
+}
+
+fn for_filters(to: &mut BytesMut, kind: u8, version: Version, packet_id: u16, code: u8, filters: usize) {
+    let properties: &[u8] = if version == Version::V5 { &[0] } else { &[] };
+    to.put_u8(kind);
+    put_variable(to, 2 + properties.len() + filters);
+    to.put_u16(packet_id);
+    to.put_slice(properties);
+    to.put_bytes(code, filters);
+}
+
+pub(crate) fn pingresp(to: &mut BytesMut) {
+    to.put_slice(&[0xd0, 0]);
+}
+
+/// DISCONNECT, which only MQTT 5 has from a server. The length of its properties could be left out, and there are
+/// clients that miss it.
+pub(crate) fn disconnect(to: &mut BytesMut, code: ReasonCode) {
+    to.put_slice(&[0xe0, 2, code as u8, 0]);
+}
+
+const CONNACK: u8 = 0x20;
+const PUBACK: u8 = 0x40;
+const SUBACK: u8 = 0x90;
+const UNSUBACK: u8 = 0xb0;
+
+impl Terms<'_> {
+    fn properties(&self) -> BytesMut {
+        let mut to = BytesMut::new();
+        if let Some(seconds) = self.session_expiry {
+            to.put_u8(0x11);
+            to.put_u32(seconds);
+        }
+        to.put_u8(0x21);
+        to.put_u16(self.receive_maximum);
+        // At most QoS 1, nothing retained.
+        to.put_slice(&[0x24, 1, 0x25, 0]);
+        to.put_u8(0x27);
+        to.put_u32(self.maximum_packet_size);
+        if let Some(id) = self.assigned_client_id {
+            to.put_u8(0x12);
+            to.put_u16(u16::try_from(id.len()).expect("an id that we made is short"));
+            to.put_slice(id.as_bytes());
+        }
+        to.put_u8(0x22);
+        to.put_u16(self.topic_alias_maximum);
+        // No wildcards, no subscription identifiers, nothing shared: nobody can subscribe.
+        to.put_slice(&[0x28, 0, 0x29, 0, 0x2a, 0]);
+        if let Some(seconds) = self.keep_alive {
+            to.put_u8(0x13);
+            to.put_u16(seconds);
+        }
+        to
+    }
+}
+
+fn variable_len(value: usize) -> usize {
+    match value {
+        ..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 4,
+    }
+}
+
+fn put_variable(to: &mut BytesMut, mut value: usize) {
+    loop {
+        let low = (value & 0x7f) as u8;
+        value >>= 7;
+        to.put_u8(if value > 0 { low | 0x80 } else { low });
+        if value == 0 {
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, Packet};
+
+    #[test]
+    fn another_codec_reads_the_terms() {
+        let terms = Terms {
+            session_expiry: Some(0),
+            receive_maximum: 9,
+            maximum_packet_size: 1000,
+            topic_alias_maximum: 7,
+            assigned_client_id: Some("auto-1"),
+            keep_alive: Some(60),
+        };
+        let mut bytes = BytesMut::new();
+        accept(&mut bytes, Version::V5, &terms);
+        let Ok(Packet::ConnAck(connack)) = Packet::read(&mut bytes, None) else { panic!("no CONNACK") };
+        assert_eq!((connack.code, connack.session_present), (ConnectReturnCode::Success, false));
+        let told = connack.properties.unwrap();
+        assert_eq!(
+            (told.session_expiry_interval, told.receive_max, told.max_qos),
+            (Some(0), Some(9), Some(1))
+        );
+        assert_eq!((told.retain_available, told.max_packet_size), (Some(0), Some(1000)));
+        assert_eq!(
+            (told.assigned_client_identifier.as_deref(), told.topic_alias_max),
+            (Some("auto-1"), Some(7))
+        );
+        assert_eq!((told.server_keep_alive, told.shared_subscription_available), (Some(60), Some(0)));
+        assert!(bytes.is_empty());
+    }
+
+    #[test]
+    fn lengths_take_as_many_bytes_as_they_need() {
+        for value in [0, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152, 268_435_455] {
+            let mut bytes = BytesMut::new();
+            put_variable(&mut bytes, value);
+            assert_eq!(bytes.len(), variable_len(value), "{value}");
+        }
+    }
+}
