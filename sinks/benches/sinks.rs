@@ -42,7 +42,7 @@ fn fetched(first: u64) -> Fetched {
         batch.push_with(device.as_bytes(), |bytes| Record::Observation(observation).encode(bytes));
     }
     let partition = TopicPartition { topic: Topic::Observations, partition: 0 };
-    Fetched { partition, first, batch: Arc::new(batch) }
+    Fetched { partition, first, lost: 0, batch: Arc::new(batch) }
 }
 
 /// Batches that follow each other without end.

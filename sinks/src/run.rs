@@ -226,6 +226,7 @@ fn halves(fetched: &Fetched) -> Option<(Fetched, Fetched)> {
         let half = if index < middle { &mut left } else { &mut right };
         half.push(key, value);
     }
-    let piece = |first, batch| Fetched { partition: fetched.partition, first, batch: Arc::new(batch) };
-    Some((piece(fetched.first, left), piece(fetched.first + middle as Offset, right)))
+    let piece =
+        |first, lost, batch| Fetched { partition: fetched.partition, first, lost, batch: Arc::new(batch) };
+    Some((piece(fetched.first, fetched.lost, left), piece(fetched.first + middle as Offset, 0, right)))
 }

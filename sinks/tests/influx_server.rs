@@ -145,7 +145,7 @@ impl Lane {
             batch.push_with(b"key", |bytes| record.encode(bytes));
         }
         let partition = TopicPartition { topic: Topic::Aggregates, partition: 0 };
-        let fetched = Fetched { partition, first: self.next, batch: Arc::new(batch) };
+        let fetched = Fetched { partition, first: self.next, lost: 0, batch: Arc::new(batch) };
         self.next = fetched.next();
         self.sink.write(&fetched).await.unwrap();
         self.sink.flush().await

@@ -7,8 +7,6 @@ use records::Offset;
 pub(crate) struct Progress {
     /// The next record to process.
     pub(crate) next: Offset,
-    /// Whether `next` is known: before the first record of a partition without a snapshot it isn't.
-    is_placed: bool,
     /// Outputs of records below are out.
     committed: Offset,
     /// The next record after the last snapshot.
@@ -19,7 +17,7 @@ impl Progress {
     /// Just assigned; `from` is the snapshot's offset.
     pub(crate) fn new(from: Option<Offset>, committed: Offset) -> Progress {
         let next = from.unwrap_or(0);
-        Progress { next, is_placed: from.is_some(), committed, snapshot: next }
+        Progress { next, committed, snapshot: next }
     }
 
     /// Whether the outputs of a record are out already.
@@ -27,13 +25,9 @@ impl Progress {
         offset < self.committed
     }
 
-    /// How many records are missing before `first`.
-    pub(crate) fn lost_before(&mut self, first: Offset) -> u64 {
-        // What was removed before anybody asked for it was not lost on us, unless it is beyond what we committed.
-        let expected = if self.is_placed { self.next } else { self.committed };
-        self.is_placed = true;
+    /// Records come that begin at `first`; what is left out before it will not come.
+    pub(crate) fn go_to(&mut self, first: Offset) {
         self.next = self.next.max(first);
-        first.saturating_sub(expected)
     }
 
     /// Everything below `next` has been processed.

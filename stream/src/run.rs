@@ -142,7 +142,8 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
             tracing::error!(partition, "records of a partition that was never assigned");
             return;
         };
-        let lost = progress.lost_before(fetched.first);
+        progress.go_to(fetched.first);
+        let lost = fetched.lost;
         if lost > 0 {
             tracing::error!(
                 job = self.job.name(),

@@ -101,9 +101,10 @@ impl Cursor {
             let spot = (self.turn + step) % count;
             if let Some(row) = self.take_from(spot) {
                 self.turn = (spot + 1) % count;
+                let lost = row.first.saturating_sub(self.spots[spot].position);
                 self.spots[spot].position = row.next();
                 let partition = self.shared().partitions[self.spots[spot].index].at;
-                return Some(Fetched { partition, first: row.first, batch: row.batch });
+                return Some(Fetched { partition, first: row.first, lost, batch: row.batch });
             }
         }
         None

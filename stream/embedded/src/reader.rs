@@ -88,8 +88,11 @@ impl EmbeddedPipe {
     async fn assign(&mut self) -> Result<bool, LogError> {
         let Some(standings) = self.reader.register(true).await? else { return Ok(false) };
         let oldest = self.reader.oldest();
-        let from =
-            |(standing, oldest): (&Standing, Offset)| standing.snapshot.as_ref().map_or(oldest, |s| s.offset);
+        // Without a snapshot all is read again; what is missing beyond the commit is lost on us.
+        let from = |(standing, oldest): (&Standing, Offset)| {
+            let replay = oldest.min(standing.position.next);
+            standing.snapshot.as_ref().map_or(replay, |snapshot| snapshot.offset)
+        };
         let positions: Vec<_> = standings.iter().zip(oldest).map(from).collect();
         self.reader.start(&positions)?;
         let assigned = (self.first..).zip(standings).map(|(partition, standing)| Delivery::Assigned {

@@ -61,3 +61,4 @@ impl Engine for Embedded {
 }
 
 records::contract_tests!(Embedded::new());
+records::range_tests!(Embedded::new());

@@ -33,8 +33,8 @@ pub trait Producer: Clone + Send + Sync + 'static {
     fn partitions(&self, topic: Topic) -> u32;
 
     /// Appends every batch to its partition. `Ok` means durable, and gives the offset of each batch's first
-    /// record, in the order of `batches`. On an error nothing may be acknowledged: the records may or may not be
-    /// there, and appending them again is right.
+    /// record, in the order of `batches` (of a batch of nothing any offset). On an error nothing may be acknowledged:
+    /// the records may or may not be there, and appending them again is right.
     ///
     /// Appends of one caller that are awaited one after the other stand in that order. A full or failing log makes
     /// this wait or fail; it never drops. Dropping the future does not take the append back.
@@ -84,9 +84,11 @@ pub enum LogError {
 pub struct Fetched {
     /// Whence.
     pub partition: TopicPartition,
-    /// Offset of the first record in `batch`. When it is more than the reader's position, what lies between was
-    /// removed by retention.
+    /// Offset of the first record in `batch`. Records that lie between the reader's position and it are `lost`; other
+    /// offsets there never held a record that a reader may see (on Kafka, marks of transactions take offsets).
     pub first: Offset,
+    /// How many records before `first` retention removed before this reader had read them.
+    pub lost: u64,
     /// The records; never empty.
     pub batch: std::sync::Arc<Batch>,
 }

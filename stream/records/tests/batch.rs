@@ -104,7 +104,7 @@ proptest! {
     #[test]
     fn offsets_count_on_from_the_first(pairs in pairs(), first in 0..u64::MAX / 2) {
         let partition = TopicPartition { topic: Topic::Telemetry, partition: 0 };
-        let fetched = Fetched { partition, first, batch: Arc::new(batch(&pairs)) };
+        let fetched = Fetched { partition, first, lost: 0, batch: Arc::new(batch(&pairs)) };
         prop_assert_eq!(fetched.next(), first + pairs.len() as u64);
         for ((offset, key, value), (expected, pair)) in fetched.records().zip((first..).zip(&pairs)) {
             prop_assert_eq!((offset, key, value), (expected, pair.0.as_slice(), pair.1.as_slice()));

@@ -10,7 +10,7 @@ pub(super) const IN: Topic = Topic::Telemetry;
 pub(super) const OUT: Topic = Topic::Observations;
 
 /// Longer than anything that is about to happen takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How long nothing must happen to say that nothing happens.
 const SILENCE: Duration = Duration::from_millis(60);
 
@@ -46,7 +46,7 @@ pub(super) async fn not_yet<T>(what: impl Future<Output = T>) {
     assert!(tokio::time::timeout(SILENCE, what).await.is_err(), "this must wait");
 }
 
-/// Polls until `count` more records are in `seen`, checking that offsets have no holes.
+/// Polls until `count` more records are in `seen`, checking that offsets ascend and nothing is lost.
 pub(super) async fn consume(consumer: &mut impl Consumer, count: usize, seen: &mut Seen) {
     let mut left = count;
     while left > 0 {
@@ -59,9 +59,10 @@ pub(super) async fn consume(consumer: &mut impl Consumer, count: usize, seen: &m
 
 pub(super) fn note(fetched: &crate::Fetched, seen: &mut Seen) {
     let list = seen.entry(fetched.partition).or_default();
+    assert_eq!(fetched.lost, 0, "retention removes nothing here");
     for (offset, _, value) in fetched.records() {
         if let Some((last, _)) = list.last() {
-            assert_eq!(offset, last + 1, "a hole or a step back in {}", fetched.partition);
+            assert!(offset > *last, "a step back in {}", fetched.partition);
         }
         list.push((offset, value.to_vec()));
     }

@@ -30,7 +30,8 @@ pub async fn an_empty_append_is_fine(engine: impl Engine) {
     assert_eq!(producer.append(vec![]).await.expect("taken"), [0; 0]);
     append(&engine, place(IN, 0), numbers(0..2)).await;
     let batches = vec![(place(IN, 0), Batch::new()), (place(IN, 0), numbers(2..3))];
-    assert_eq!(producer.append(batches).await.expect("taken"), [2, 2]);
+    // Where nothing stands says nothing.
+    assert_eq!(producer.append(batches).await.expect("taken")[1], 2);
     assert_eq!(values(&all(&engine, IN, 3).await, place(IN, 0)), texts(0..3));
 }
 

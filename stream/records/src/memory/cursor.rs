@@ -113,6 +113,6 @@ impl Place {
         for record in records.iter().take(state.batch_limit) {
             batch.append(record);
         }
-        Some(Fetched { partition: self.partition, first: self.position, batch: Arc::new(batch) })
+        Some(Fetched { partition: self.partition, first: self.position, lost: 0, batch: Arc::new(batch) })
     }
 }

@@ -52,6 +52,7 @@ impl Engine for InMemory {
 mod contract {
     use super::InMemory;
     crate::contract_tests!(InMemory::new(1000));
+    crate::range_tests!(InMemory::new(1000));
 }
 
 mod contract_in_small_batches {
