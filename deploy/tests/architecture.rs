@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &str, &[&str])] = &[
     ("firmware-protocol", "firmware-protocol", &[]),
     ("records", "stream/records", &[]),
     ("embedded", "stream/embedded", &["records"]),
+    ("kafka", "stream/kafka", &["records"]),
     ("gateway", "gateway", &["firmware-protocol", "records"]),
     ("stream", "stream", &["records"]),
     ("store", "sinks/store", &["records"]),

@@ -1,0 +1,70 @@
+//! What librdkafka calls back, alike for every client.
+
+use std::error::Error;
+
+use rdkafka::client::OAuthToken;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::TokenSource;
+
+/// librdkafka's log lines. It tells of every lost connection and mends it by itself, so nothing of this is an error.
+pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
+    match level {
+        RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => {
+            tracing::debug!(target: "librdkafka", facility, "{line}");
+        }
+        _ => tracing::warn!(target: "librdkafka", facility, "{line}"),
+    }
+}
+
+/// A broker that went away is met again; everything else is worth a line.
+pub(crate) fn note_error(error: &KafkaError, reason: &str) {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, Resolve};
+    match error.rdkafka_error_code() {
+        Some(BrokerTransportFailure | Resolve) => tracing::debug!(%error, reason, "a broker is away"),
+        Some(AllBrokersDown) => tracing::warn!(reason, "no broker can be reached; trying again"),
+        _ => tracing::warn!(%error, reason, "Kafka"),
+    }
+}
+
+/// A token for librdkafka.
+pub(crate) fn token(tokens: Option<&TokenSource>) -> Result<OAuthToken, Box<dyn Error>> {
+    let source = tokens.ok_or("OAUTHBEARER is asked for, and there is no source of tokens")?;
+    let token = source()?;
+    Ok(OAuthToken { token: token.token, principal_name: token.principal, lifetime_ms: token.expires_ms })
+}
+
+/// The part of rdkafka's `ClientContext` that every context of ours says in the same words.
+macro_rules! speak_as_client {
+    () => {
+        const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+        fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, line: &str) {
+            $crate::context::log(level, facility, line);
+        }
+
+        fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+            $crate::context::note_error(&error, reason);
+        }
+
+        fn generate_oauth_token(
+            &self,
+            _: Option<&str>,
+        ) -> Result<rdkafka::client::OAuthToken, Box<dyn std::error::Error>> {
+            $crate::context::token(self.tokens.as_ref())
+        }
+    };
+}
+pub(crate) use speak_as_client;
+
+/// The context of a client that only asks.
+pub(crate) struct Asking {
+    pub tokens: Option<TokenSource>,
+}
+
+impl rdkafka::ClientContext for Asking {
+    speak_as_client!();
+}
+
+impl rdkafka::consumer::ConsumerContext for Asking {}
