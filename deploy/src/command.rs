@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod device;
 pub mod password;
+pub mod store;
 
 use std::fmt::Display;
 use std::path::Path;

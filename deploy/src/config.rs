@@ -84,6 +84,8 @@ pub struct StreamConfig {
 pub struct StoreConfig {
     /// Whole days older than this are removed.
     pub retention: Duration,
+    /// What the files may take on disk; the oldest days go first. `None`: no bound but the retention.
+    pub budget_bytes: Option<u64>,
     /// At the latest after this, rows in memory are sealed to a file.
     pub seal_age: Duration,
 }
@@ -142,7 +144,7 @@ impl Default for Config {
                 patience: 30 * SECOND,
             },
             clock: stream::ClockConfig::default(),
-            store: StoreConfig { retention: 400 * DAY, seal_age: 60 * SECOND },
+            store: StoreConfig { retention: 400 * DAY, budget_bytes: None, seal_age: 60 * SECOND },
             influx: None,
             console: ConsoleConfig { listen: loopback(8080), login: None },
             admin: AdminConfig { listen: loopback(9464) },
@@ -229,6 +231,10 @@ fn read_stream(mut from: Section<'_>, default: StreamConfig, problems: &mut Prob
 fn read_store(mut from: Section<'_>, default: StoreConfig, problems: &mut Problems<'_>) -> StoreConfig {
     let store = StoreConfig {
         retention: from.duration("retention", default.retention, DAY..36_500 * DAY, problems),
+        budget_bytes: match from.size("budget", 0, 64 << 20..1 << 50, problems) {
+            0 => default.budget_bytes,
+            bytes => Some(bytes),
+        },
         seal_age: from.duration("seal_age", default.seal_age, SECOND..DAY, problems),
     };
     from.end(problems);
@@ -323,6 +329,7 @@ mod tests {
             policy = "ingest"
             [store]
             retention = "90d"
+            budget = "200 GB"
             seal_age = "30s"
             [influx]
             url = "http://tsdb.example/influx"

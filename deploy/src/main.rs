@@ -41,6 +41,9 @@ enum Command {
     /// Register devices and manage what they prove themselves by
     #[command(subcommand)]
     Device(command::device::Command),
+    /// Verify, back up and restore the time series on disk
+    #[command(subcommand)]
+    Store(command::store::Command),
     /// Make the hash of an operator's password, read from standard input, for console.password_hash
     Password,
 }
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => command::demo::run(config, &demo, &terminal),
         Command::Check { file } => command::check::run(&file),
         Command::Device(device) => command::device::run(config, device),
+        Command::Store(store) => command::store::run(config, store),
         Command::Password => command::password::run(),
     };
     match result {

@@ -85,6 +85,7 @@ fn open_store(config: &Config, path: &Path, log: &Log) -> Result<Store, Failure>
     let options = store::Options {
         seal_age: config.store.seal_age,
         retention: Some(config.store.retention),
+        budget_bytes: config.store.budget_bytes,
         ..Default::default()
     };
     let store = Store::open(path, options).map_err(|error| Failure::because("time series", &error))?;

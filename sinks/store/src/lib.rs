@@ -33,12 +33,17 @@ mod view;
 mod merge;
 mod upkeep;
 
+mod backup;
+mod verify;
+
 #[cfg(test)]
 mod tests;
 
+pub use backup::{Copied, CopyError, backup, restore};
 pub use bucket::Bucket;
 pub use error::StoreError;
 pub use latest::Latest;
 pub use query::{Points, SeriesInfo, SeriesKind};
 pub use rows::{AggregateRow, RawRow, Written};
 pub use store::{Damaged, Options, Sealed, Store};
+pub use verify::{Fault, Verified, verify};

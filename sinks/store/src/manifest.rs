@@ -8,7 +8,7 @@ use crate::point::RawPoint;
 use crate::sealed::{Checks, SealedFile};
 use crate::store::Damaged;
 use records::{Flag, Offset, Quality, Topic, TopicPartition};
-use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, Row, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -81,6 +81,24 @@ impl Manifest {
             transaction.commit()?;
         }
         Ok(manifest)
+    }
+
+    /// The same to look at, beside whoever writes. Nothing is changed or made.
+    pub fn open_to_read(root: &Path) -> Result<Manifest, StoreError> {
+        let connection =
+            Connection::open_with_flags(root.join("manifest.db"), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if found > FORMAT {
+            return Err(StoreError::Version { dir: root.to_owned(), found });
+        }
+        Ok(Manifest { connection, root: root.to_owned(), suspects: Vec::new() })
+    }
+
+    /// Writes what it says now to a new file.
+    pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
+        Ok(())
     }
 
     /// Makes a change durable. Files that are gone by it are unlinked with the last who holds them; on an error

@@ -4,6 +4,7 @@ use crate::catalog::SeriesId;
 use crate::day::{Day, Kind};
 use crate::index::{self, Entry};
 use crate::pages::Footer;
+use records::Timestamp;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,6 +64,14 @@ impl SealedFile {
     /// From now on the file goes when nobody reads it any more; or, on second thoughts, stays.
     pub fn set_doomed(&self, is_doomed: bool) {
         self.is_doomed.store(is_doomed, Ordering::Release);
+    }
+
+    /// Event times of the first and the last row.
+    pub fn extent(&self) -> (Timestamp, Timestamp) {
+        let first = self.index.iter().map(|entry| entry.first).min().unwrap_or(0);
+        let last = self.index.iter().map(|entry| entry.last).max().unwrap_or(0);
+        let at = |into_day| Timestamp(self.day.start() + i64::from(into_day));
+        (at(first), at(last))
     }
 
     /// The rows of a series that may lie within `[from, to)`, milliseconds since the epoch.

@@ -31,6 +31,9 @@ pub struct Options {
     pub memory_rows: usize,
     /// Whole days older than this are removed by [`Store::maintain`]; `None` keeps everything.
     pub retention: Option<Duration>,
+    /// What the files may take on disk; whole days beyond it are removed by [`Store::maintain`], the oldest first and
+    /// never the current one. `None` for no bound.
+    pub budget_bytes: Option<u64>,
     /// Rows or buckets that an answer may have.
     pub answer_rows: usize,
 }
@@ -42,6 +45,7 @@ impl Default for Options {
             seal_age: Duration::from_secs(60),
             memory_rows: 3_000_000,
             retention: None,
+            budget_bytes: None,
             answer_rows: 1_000_000,
         }
     }

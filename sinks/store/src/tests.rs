@@ -1,5 +1,6 @@
 //! The whole store against a list of everything that was written.
 
+mod copies;
 mod crashes;
 mod damage;
 mod files;

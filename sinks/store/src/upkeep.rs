@@ -3,10 +3,10 @@
 use crate::StoreError;
 use crate::day::{Day, Found, Kind, find, set_aside_name};
 use crate::manifest::Change;
-use crate::sealed::SealedFile;
+use crate::sealed::{FileSet, SealedFile};
 use crate::store::{Damaged, Store};
 use records::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirEntry, read_dir};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -17,8 +17,8 @@ use std::time::Duration;
 const SETTLING: Duration = Duration::from_secs(3600);
 
 impl Store {
-    /// What is to be done now and then, at least hourly: removes days older than the retention, and merges days
-    /// that are over. Returns how many files went.
+    /// What is to be done now and then, at least hourly: removes days older than the retention, and the oldest
+    /// ones while the files have more than the budget; merges days that are over. Returns how many files went.
     pub fn maintain(&self, now: Timestamp) -> Result<usize, StoreError> {
         let _one_at_a_time = self.merging();
         let removed = self.remove_old(now)?;
@@ -27,9 +27,17 @@ impl Store {
     }
 
     fn remove_old(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let Some(retention) = self.options().retention else { return Ok(0) };
-        let oldest_kept = Day::of((now - retention).millis());
+        let retention = self.options().retention;
+        let by_age = retention.map(|retention| Day::of((now - retention).millis()));
         let files = Arc::clone(&self.tables().files);
+        let by_size = self.options().budget_bytes.and_then(|budget| within_budget(&files, budget, now));
+        let Some(oldest_kept) = by_age.max(by_size) else { return Ok(0) };
+        if by_size > by_age && files.all().any(|file| file.day < oldest_kept) {
+            tracing::warn!(
+                before = %oldest_kept, budget_bytes = self.options().budget_bytes,
+                "the budget is reached: days are removed before the retention is over"
+            );
+        }
         let gone: Vec<_> = files.all().filter(|file| file.day < oldest_kept).cloned().collect();
         if gone.is_empty() {
             return Ok(0);
@@ -62,7 +70,8 @@ impl Store {
             ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         })?;
-        let (day, detail) = (file.day.to_string(), detail.to_owned());
+        let day = file.day.to_string();
+        let detail = format!("{detail}; its rows are from {}", clock_span(file));
         let damaged = Damaged { path, day, rows: file.rows, detail };
         let gone = std::slice::from_ref(file);
         manifest.commit(&Change { gone, damaged: Some(&damaged), ..Change::default() })?;
@@ -76,6 +85,34 @@ impl Store {
         tables.damaged.sort_by(|a, b| (&a.day, &a.path).cmp(&(&b.day, &b.path)));
         Ok(())
     }
+}
+
+/// The oldest day that can stay when all files together may have `budget` bytes; today stays in any case. `None`
+/// when all can.
+fn within_budget(files: &FileSet, budget: u64, now: Timestamp) -> Option<Day> {
+    let mut days: BTreeMap<Day, u64> = BTreeMap::new();
+    for file in files.all() {
+        *days.entry(file.day).or_default() += file.checks.bytes;
+    }
+    let (mut bytes, mut kept) = (0, None);
+    for (day, size) in days.into_iter().rev() {
+        bytes += size;
+        if bytes > budget && day < Day::of(now.millis()) {
+            return kept.or(Some(Day::of(now.millis())));
+        }
+        kept = Some(day);
+    }
+    None
+}
+
+/// The hours of its day that a file has rows of, as `07:12 to 09:59 UTC`.
+pub(crate) fn clock_span(file: &SealedFile) -> String {
+    let (first, last) = file.extent();
+    let clock = |at: Timestamp| {
+        let minute = (at.millis() - file.day.start()) / 60_000;
+        format!("{:02}:{:02}", minute / 60, minute % 60)
+    };
+    format!("{} to {} UTC", clock(first), clock(last))
 }
 
 /// Removes what no manifest names from the folders, and tells the highest number that is in use.
