@@ -19,6 +19,11 @@ impl Folder {
         Ok(Folder(path.to_owned()))
     }
 
+    /// The folder at `path`, whether it is there or not: for those who only look.
+    pub fn at(path: &Path) -> Folder {
+        Folder(path.to_owned())
+    }
+
     /// The devices that may connect (SQLite).
     pub fn registry(&self) -> PathBuf {
         self.0.join("registry.db")

@@ -44,6 +44,9 @@ enum Command {
     /// Verify, back up and restore the time series on disk
     #[command(subcommand)]
     Store(command::store::Command),
+    /// Look into the log's file and copy it, also while the server runs
+    #[command(subcommand)]
+    Log(command::log::Command),
     /// Make the hash of an operator's password, read from standard input, for console.password_hash
     Password,
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Check { file } => command::check::run(&file),
         Command::Device(device) => command::device::run(config, device),
         Command::Store(store) => command::store::run(config, store),
+        Command::Log(log) => command::log::run(config, log),
         Command::Password => command::password::run(),
     };
     match result {

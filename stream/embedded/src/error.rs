@@ -63,6 +63,36 @@ pub enum OpenError {
     },
 }
 
+/// Why a look into a log's file, or a copy of it, has failed.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// There is no log, or it can't be read.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A record is not as it was written.
+    #[error("{partition} is damaged at offset {offset}: {detail}")]
+    Damaged {
+        /// Where.
+        partition: records::TopicPartition,
+        /// At which record.
+        offset: records::Offset,
+        /// What was found.
+        detail: String,
+    },
+    /// The file can't be read now.
+    #[error("can't read the log: {0}")]
+    Unavailable(String),
+    /// Nothing is overwritten.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What was read can't be written where it should go.
+    #[error("can't write what was read")]
+    Output(#[source] std::io::Error),
+}
+
 /// Why a request failed inside, before it is told in the words of the trait that was called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Fault {
@@ -94,6 +124,15 @@ impl From<Fault> for LogError {
             Fault::Fenced => LogError::Fenced,
             Fault::Damaged { at, offset, detail } => LogError::Damaged { partition: at, offset, detail },
             other => LogError::Unavailable(Box::new(other)),
+        }
+    }
+}
+
+impl From<Fault> for InspectError {
+    fn from(fault: Fault) -> InspectError {
+        match fault {
+            Fault::Damaged { at, offset, detail } => InspectError::Damaged { partition: at, offset, detail },
+            other => InspectError::Unavailable(other.to_string()),
         }
     }
 }

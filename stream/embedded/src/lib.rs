@@ -30,10 +30,20 @@ mod stats;
 mod transaction;
 mod writer;
 
-pub use error::OpenError;
+mod backup;
+mod export;
+mod stored;
+mod survey;
+mod verify;
+
+pub use backup::backup;
+pub use error::{InspectError, OpenError};
+pub use export::{Selection, export};
 pub use log::{Clock, Log};
 pub use metrics::Metrics;
 pub use options::{Options, OverBudget, Retention, TopicOptions};
 pub use reader::{EmbeddedConsumer, EmbeddedPipe};
 pub use seat::ReaderName;
 pub use stats::{PartitionStats, ReaderStats, Stats};
+pub use survey::{StoredPartition, Survey, stats};
+pub use verify::{Damage, Verification, verify};

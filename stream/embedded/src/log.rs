@@ -16,7 +16,7 @@ use crate::request::Request;
 use crate::roster::Roster;
 use crate::seat::ReaderName;
 use crate::shared::{Handle, Shared, Stage};
-use crate::{EmbeddedConsumer, EmbeddedPipe, Metrics, OpenError, Options, Stats, schema, writer};
+use crate::{EmbeddedConsumer, EmbeddedPipe, Metrics, OpenError, Options, Stats, schema, verify, writer};
 
 /// Tells the time of an append, for retention by age.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -120,6 +120,15 @@ impl Producer for Log {
     }
 }
 
+/// Looks at the newest rows, which a crash could have torn, so that damage is known before a reader comes there. What
+/// comes is still taken: it stands behind the damage, which no reader passes.
+fn tell_damage(conn: &Connection, partition: &Partition, metrics: &Metrics) {
+    if let Err(fault) = verify::check_newest(conn, partition.at, partition.extent()) {
+        metrics.damaged_partitions.inc();
+        tracing::error!(error = %fault, "the log is not as it was written");
+    }
+}
+
 fn load(
     path: &Path,
     conn: &Connection,
@@ -132,6 +141,9 @@ fn load(
     let partitions = layout.all().map(partition).collect::<rusqlite::Result<_>>()?;
     let roster = Roster::default();
     roster.set(schema::positions(conn, &layout)?);
+    for partition in &partitions {
+        tell_damage(conn, partition, &metrics);
+    }
     Ok(Shared {
         path: path.to_owned(),
         made: schema::made(conn)?,

@@ -17,6 +17,7 @@ pub struct Metrics {
     pub(crate) refused_appends: IntCounter,
     pub(crate) commit_seconds: Histogram,
     pub(crate) queue_bytes: IntGauge,
+    pub(crate) damaged_partitions: IntGauge,
 }
 
 /// A counter with its topics looked up beforehand.
@@ -51,12 +52,17 @@ impl Metrics {
             )?,
             commit_seconds: Histogram::with_opts(seconds)?,
             queue_bytes: IntGauge::new("sluice_log_queue_bytes", "Bytes that wait for the writer")?,
+            damaged_partitions: IntGauge::new(
+                "sluice_log_damaged_partitions",
+                "Partitions whose newest rows were damaged at the start",
+            )?,
         };
         registry.register(Box::new(metrics.commits.clone()))?;
         registry.register(Box::new(metrics.failed_commits.clone()))?;
         registry.register(Box::new(metrics.refused_appends.clone()))?;
         registry.register(Box::new(metrics.commit_seconds.clone()))?;
         registry.register(Box::new(metrics.queue_bytes.clone()))?;
+        registry.register(Box::new(metrics.damaged_partitions.clone()))?;
         Ok(metrics)
     }
 }

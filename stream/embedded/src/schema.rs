@@ -44,12 +44,7 @@ pub(crate) fn open(path: &Path, options: &Options, now: Timestamp) -> Result<Con
     let mut conn = Connection::open(path).map_err(storage)?;
     conn.busy_timeout(Duration::from_secs(1)).map_err(storage)?;
     // Looked at before anything is set: a file of somebody else stays as it is.
-    let is_new = match identity(&conn).map_err(|source| not_a_log(path, source))? {
-        (0, 0, 0) => true,
-        (APPLICATION_ID, VERSION, _) => false,
-        (APPLICATION_ID, version, _) => return Err(different(path, format!("version {version}"))),
-        _ => return Err(different(path, "a database of something else".to_owned())),
-    };
+    let is_new = is_new(&conn, path)?;
     configure(&conn, options).map_err(storage)?;
     if is_new {
         create(&mut conn).map_err(storage)?;
@@ -86,6 +81,37 @@ fn configure(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
         conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
     }
     Ok(())
+}
+
+/// Whether there is nothing yet.
+///
+/// # Errors
+/// There is something else.
+pub(crate) fn is_new(conn: &Connection, path: &Path) -> Result<bool, OpenError> {
+    match identity(conn).map_err(|source| not_a_log(path, source))? {
+        (0, 0, 0) => Ok(true),
+        (APPLICATION_ID, VERSION, _) => Ok(false),
+        (APPLICATION_ID, version, _) => Err(different(path, format!("version {version}"))),
+        _ => Err(different(path, "a database of something else".to_owned())),
+    }
+}
+
+/// The partitions that the file says it has.
+pub(crate) fn stored_layout(conn: &Connection) -> rusqlite::Result<Layout> {
+    let mut counts = [0; Topic::ALL.len()];
+    let mut statement = conn.prepare("SELECT topic, partitions FROM topics")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(topic) = topic(&row.get::<_, String>(0)?) {
+            counts[topic as usize] = row.get(1)?;
+        }
+    }
+    Ok(Layout::new(|topic| counts[topic as usize]))
+}
+
+/// A topic by its name.
+pub(crate) fn topic(name: &str) -> Option<Topic> {
+    Topic::ALL.into_iter().find(|known| known.name() == name)
 }
 
 /// Application, version, and how much else is there.
@@ -143,7 +169,7 @@ fn create_topic(conn: &Connection, layout: &Layout, topic: Topic) -> rusqlite::R
     Ok(())
 }
 
-fn not_a_log(path: &Path, source: rusqlite::Error) -> OpenError {
+pub(crate) fn not_a_log(path: &Path, source: rusqlite::Error) -> OpenError {
     match source.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => different(path, "not a database".to_owned()),
         _ => OpenError::Storage { path: path.to_owned(), source },
@@ -177,8 +203,7 @@ pub(crate) fn positions(conn: &Connection, layout: &Layout) -> rusqlite::Result<
     let mut rows = statement.query([])?;
     let mut positions = Vec::new();
     while let Some(row) = rows.next()? {
-        let topic: String = row.get(2)?;
-        let Some(topic) = Topic::ALL.into_iter().find(|known| known.name() == topic) else { continue };
+        let Some(topic) = topic(&row.get::<_, String>(2)?) else { continue };
         let Some(index) = layout.index(TopicPartition { topic, partition: row.get(3)? }) else { continue };
         let kind: String = row.get(0)?;
         let Some(reader) = ReaderName::from_table(&kind, row.get(1)?) else { continue };
