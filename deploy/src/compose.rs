@@ -5,6 +5,7 @@ mod influx;
 mod jobs;
 mod listeners;
 mod outlets;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -4,6 +4,7 @@ mod clock;
 mod influx;
 mod section;
 mod units;
+mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use toml::de::DeTable;
 pub use influx::InfluxConfig;
 pub use section::Problem;
 use section::{Problems, Section};
+pub use webhook::WebhookConfig;
 
 /// Everything that a file can say; [`Config::default`] is what runs without one.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// InfluxDB 2, for those who have it.
     pub influx: Option<InfluxConfig>,
+    /// Where transitions of alerts are posted to.
+    pub webhook: Option<WebhookConfig>,
     /// Operators' page and API.
     pub console: ConsoleConfig,
     /// Metrics and health.
@@ -146,6 +150,7 @@ impl Default for Config {
             clock: stream::ClockConfig::default(),
             store: StoreConfig { retention: 400 * DAY, budget_bytes: None, seal_age: 60 * SECOND },
             influx: None,
+            webhook: None,
             console: ConsoleConfig { listen: loopback(8080), login: None },
             admin: AdminConfig { listen: loopback(9464) },
         }
@@ -179,6 +184,7 @@ fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
         clock: clock::read(root.section("clock", problems), problems),
         store: read_store(root.section("store", problems), default.store, problems),
         influx: influx::read(root.section("influx", problems), problems),
+        webhook: webhook::read(root.section("webhook", problems), problems),
         console: read_console(root.section("console", problems), default.console, problems),
         admin: read_admin(root.section("admin", problems), default.admin, problems),
     };
@@ -276,6 +282,11 @@ fn read_admin(mut from: Section<'_>, default: AdminConfig, problems: &mut Proble
     admin
 }
 
+fn is_http(url: &str) -> bool {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace))
+}
+
 /// Two listeners on one address would fail at start with an error that names neither key.
 fn check_ports(config: &Config, problems: &mut Problems<'_>) {
     let listeners = [
@@ -346,6 +357,11 @@ mod tests {
             max_series = 50000
             backfill_after = "5m"
             backfill_rate = 2000
+            [webhook]
+            url = "https://duty.example/hooks/sluice"
+            secret_file = "/etc/sluice/webhook-secret"
+            timeout = "5s"
+            min_severity = "severe"
             [console]
             listen = "0.0.0.0:8080"
             operator = "wang"
@@ -362,6 +378,7 @@ mod tests {
         assert_ne!(config.clock, default.clock);
         assert_ne!(config.store, default.store);
         assert_ne!(config.influx, default.influx);
+        assert_ne!(config.webhook, default.webhook);
         assert_ne!(config.console, default.console);
         assert_ne!(config.admin, default.admin);
         assert_eq!(config.stream.patience, Duration::from_secs(60));

@@ -18,6 +18,8 @@ pub mod console;
 pub mod devices;
 #[cfg(feature = "influx")]
 pub mod influx;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 mod metrics;
 mod series;

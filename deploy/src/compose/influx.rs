@@ -1,12 +1,13 @@
 //! The two lanes into InfluxDB: aggregates, and observations where they are asked for → lines.
 
+use std::path::Path;
+
 use sinks::Ambient;
 use sinks::influx::{InfluxSink, Ledger, Trailing};
 
 use super::Site;
 use crate::clock;
 use crate::command::Failure;
-use crate::config::InfluxConfig;
 
 /// Starts both lanes, if there is an InfluxDB to write to.
 ///
@@ -17,7 +18,7 @@ pub(super) fn start(site: &mut Site<'_>, around: [Ambient; 2]) -> Result<(), Fai
     let Some(influx) = &config.influx else { return Ok(()) };
     let ledger = Ledger::open(&folder.influx())
         .map_err(|error| Failure::because("what was sent to InfluxDB", &error))?;
-    let (options, token) = (&influx.options, token(influx)?);
+    let (options, token) = (&influx.options, secret("influx.token_file", &influx.token_file)?);
     let refused = |problem| Failure::usage(format_args!("influx: {problem}"));
     let [live_ambient, backfill_ambient] = around;
     let metrics = live_ambient.metrics.clone();
@@ -37,10 +38,12 @@ pub(super) fn start(site: &mut Site<'_>, around: [Ambient; 2]) -> Result<(), Fai
     Ok(())
 }
 
-fn token(influx: &InfluxConfig) -> Result<String, Failure> {
-    let file = &influx.token_file;
-    let token = std::fs::read_to_string(file).map_err(|error| {
-        Failure::because(format_args!("influx.token_file = \"{}\"", file.display()), &error)
-    })?;
-    Ok(token.trim().to_owned())
+/// What a file holds that holds one secret.
+///
+/// # Errors
+/// It can't be read.
+pub(super) fn secret(key: &str, file: &Path) -> Result<String, Failure> {
+    let secret = std::fs::read_to_string(file)
+        .map_err(|error| Failure::because(format_args!("{key} = \"{}\"", file.display()), &error))?;
+    Ok(secret.trim().to_owned())
 }

@@ -12,7 +12,7 @@ use sinks::{
 use store::Store;
 use tokio::net::TcpListener;
 
-use super::{Site, influx, registered};
+use super::{Site, influx, registered, webhook};
 use crate::clock;
 use crate::command::Failure;
 use crate::config::Config;
@@ -56,7 +56,7 @@ pub(super) fn start(site: &mut Site<'_>, page: TcpListener) -> Result<(), Failur
         |stop| async move { Ok(sinks::run(consumer, sink, ambient, stop).await?) }
     });
 
-    let lanes = [ambient(4), ambient(5)];
+    let (lanes, caller) = ([ambient(4), ambient(5)], ambient(6));
 
     // ### Console: pages, API, live feed.
     let login = login(config)?;
@@ -77,7 +77,8 @@ pub(super) fn start(site: &mut Site<'_>, page: TcpListener) -> Result<(), Failur
             Ok(sinks::console::serve(page, sinks::console::router(state), stop).await?)
         }
     });
-    influx::start(site, lanes)
+    influx::start(site, lanes)?;
+    webhook::start(site, caller)
 }
 
 /// Log and series are a pair: series that are ahead of the log would take its next records for known ones.

@@ -22,11 +22,15 @@ pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> Option<Influx
         return None;
     }
     let default = InfluxOptions::default();
-    let url =
-        wanted(&mut from, "url", is_http, "an http or https URL such as \"http://localhost:8086\"", problems);
-    let org = wanted(&mut from, "org", |text| !text.is_empty(), "an organisation", problems);
-    let bucket = wanted(&mut from, "bucket", |text| !text.is_empty(), "a bucket", problems);
-    let token_file = wanted(&mut from, "token_file", |text| !text.is_empty(), "a path", problems);
+    let url = from.wanted(
+        "url",
+        super::is_http,
+        "an http or https URL such as \"http://localhost:8086\"",
+        problems,
+    );
+    let org = from.wanted("org", |text| !text.is_empty(), "an organisation", problems);
+    let bucket = from.wanted("bucket", |text| !text.is_empty(), "a bucket", problems);
+    let token_file = from.wanted("token_file", |text| !text.is_empty(), "a path", problems);
     let mut count = |name: &str, default: usize, range: std::ops::Range<u64>| {
         let count = from.number(name, default as u64, range, problems);
         usize::try_from(count).unwrap_or(default)
@@ -58,30 +62,6 @@ pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> Option<Influx
 fn size(from: &mut Section<'_>, default: usize, problems: &mut Problems<'_>) -> usize {
     let bytes = from.size("batch_size", default as u64, 1 << 10..(32 << 20) + 1, problems);
     usize::try_from(bytes).unwrap_or(default)
-}
-
-/// A text that must be there.
-fn wanted(
-    from: &mut Section<'_>,
-    name: &str,
-    is_right: fn(&str) -> bool,
-    expected: &str,
-    problems: &mut Problems<'_>,
-) -> Option<String> {
-    let (at, path) = (from.span(name), from.path_of(name));
-    match from.text(name, problems) {
-        Some(text) if is_right(&text) => Some(text),
-        None if at.is_some() => None,
-        _ => {
-            problems.add(at, path, format!("must be {expected}"));
-            None
-        }
-    }
-}
-
-fn is_http(url: &str) -> bool {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace))
 }
 
 #[cfg(test)]

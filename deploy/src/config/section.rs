@@ -94,6 +94,25 @@ impl<'i> Section<'i> {
         self.parsed(name, problems, "a text", |text| Ok(text.to_owned()))
     }
 
+    /// A text that must be there, and be right.
+    pub fn wanted(
+        &mut self,
+        name: &str,
+        is_right: fn(&str) -> bool,
+        expected: &str,
+        problems: &mut Problems<'_>,
+    ) -> Option<String> {
+        let (at, path) = (self.span(name), self.path_of(name));
+        match self.text(name, problems) {
+            Some(text) if is_right(&text) => Some(text),
+            None if at.is_some() => None,
+            _ => {
+                problems.add(at, path, format!("must be {expected}"));
+                None
+            }
+        }
+    }
+
     /// A path.
     pub fn path(&mut self, name: &str, problems: &mut Problems<'_>) -> Option<PathBuf> {
         self.text(name, problems).map(PathBuf::from)

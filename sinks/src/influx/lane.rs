@@ -239,7 +239,7 @@ impl Encoding {
         let encoded = match record {
             Record::Observation(observation) => {
                 self.written.saw(observation.ingest_time);
-                self.encoder.values(observation, pages, &mut self.lines)
+                self.encoder.values(&observation, pages, &mut self.lines)
             }
             Record::Aggregate(window) => {
                 self.written.saw(window.as_of);
@@ -247,8 +247,7 @@ impl Encoding {
             }
             _ => return,
         };
-        self.encoded.lines += encoded.lines;
-        self.encoded.over_budget += encoded.over_budget;
+        self.encoded.add(encoded);
     }
 }
 

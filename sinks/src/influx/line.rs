@@ -36,21 +36,20 @@ pub struct Line<'a> {
     out: &'a mut Vec<u8>,
     /// Where the line begins.
     start: usize,
-    /// What stands before every field's name, escaped.
-    prefix: &'a [u8],
     has_field: bool,
 }
 
 impl<'a> Line<'a> {
     /// Begins a line of the series `key` (measurement and tags, escaped).
-    pub fn begin(out: &'a mut Vec<u8>, key: &[u8], prefix: &'a [u8]) -> Line<'a> {
+    pub fn begin(out: &'a mut Vec<u8>, key: &[u8]) -> Line<'a> {
         let start = out.len();
         out.extend_from_slice(key);
-        Line { out, start, prefix, has_field: false }
+        Line { out, start, has_field: false }
     }
 
-    /// Adds a field, unless the value is not finite: the format has no word for that.
-    pub fn float(&mut self, name: &str, value: f64) {
+    /// Adds a field, unless the value is not finite: the format has no word for that. `name` is escaped and ends
+    /// with its equals sign, as in the next.
+    pub fn float(&mut self, name: &[u8], value: f64) {
         if value.is_finite() {
             self.name(name);
             self.out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
@@ -58,7 +57,7 @@ impl<'a> Line<'a> {
     }
 
     /// Adds a field.
-    pub fn integer(&mut self, name: &str, value: u32) {
+    pub fn integer(&mut self, name: &[u8], value: u32) {
         self.name(name);
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         self.out.push(b'i');
@@ -76,12 +75,10 @@ impl<'a> Line<'a> {
         true
     }
 
-    fn name(&mut self, name: &str) {
+    fn name(&mut self, name: &[u8]) {
         self.out.push(if self.has_field { b',' } else { b' ' });
         self.has_field = true;
-        self.out.extend_from_slice(self.prefix);
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.push(b'=');
+        self.out.extend_from_slice(name);
     }
 }
 
@@ -111,14 +108,14 @@ mod tests {
     #[test]
     fn a_line_has_its_fields_and_time() {
         let mut out = Vec::new();
-        let mut line = Line::begin(&mut out, b"air,device=a", b"");
-        line.float("mean", 20.5);
-        line.float("min", f64::NAN);
-        line.float("max", f64::INFINITY);
-        line.integer("count", 3);
+        let mut line = Line::begin(&mut out, b"air,device=a");
+        line.float(b"mean=", 20.5);
+        line.float(b"min=", f64::NAN);
+        line.float(b"max=", f64::INFINITY);
+        line.integer(b"count=", 3);
         assert!(line.end(Timestamp(-5)));
-        let mut line = Line::begin(&mut out, b"air,device=b", b"pm2_5_");
-        line.float("mean", 1e21);
+        let mut line = Line::begin(&mut out, b"air,device=b");
+        line.float(b"pm2_5_mean=", 1e21);
         assert!(line.end(Timestamp(1_795_334_400_000)));
         let expected = "air,device=a mean=20.5,count=3i -5\nair,device=b pm2_5_mean=1e21 1795334400000\n";
         assert_eq!(String::from_utf8_lossy(&out), expected);
@@ -127,8 +124,8 @@ mod tests {
     #[test]
     fn a_line_without_a_field_is_none() {
         let mut out = b"before\n".to_vec();
-        let mut line = Line::begin(&mut out, b"air,device=a", b"");
-        line.float("mean", f64::NAN);
+        let mut line = Line::begin(&mut out, b"air,device=a");
+        line.float(b"mean=", f64::NAN);
         assert!(!line.end(Timestamp(0)));
         assert_eq!(out, b"before\n");
     }

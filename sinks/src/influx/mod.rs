@@ -18,6 +18,8 @@ mod gaps;
 
 mod encoder;
 
+mod series;
+
 mod line;
 
 mod lines;

@@ -1,0 +1,68 @@
+//! `[webhook]`: where transitions of alerts are posted to.
+
+use std::path::PathBuf;
+
+use records::Severity;
+use sinks::webhook::WebhookOptions;
+
+use super::section::{Problems, Section};
+use super::{MS, SECOND};
+
+/// `[webhook]`; absent: nothing is posted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebhookConfig {
+    /// The file that holds the secret and nothing else.
+    pub secret_file: PathBuf,
+    /// Everything else.
+    pub options: WebhookOptions,
+}
+
+/// Reads the section when the file has one. What is missing in it is a problem, and stands empty in the result.
+pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> Option<WebhookConfig> {
+    if from.is_empty() {
+        return None;
+    }
+    let default = WebhookOptions::default();
+    let url = from.wanted("url", super::is_http, "an http or https URL", problems);
+    let secret_file = from.wanted("secret_file", |text| !text.is_empty(), "a path", problems);
+    let options = WebhookOptions {
+        url: url.unwrap_or_default(),
+        timeout: from.duration("timeout", default.timeout, 100 * MS..600 * SECOND, problems),
+        min_severity: severity(&mut from, default.min_severity, problems),
+    };
+    from.end(problems);
+    Some(WebhookConfig { secret_file: PathBuf::from(secret_file.unwrap_or_default()), options })
+}
+
+fn severity(from: &mut Section<'_>, default: Severity, problems: &mut Problems<'_>) -> Severity {
+    let (at, path) = (from.span("min_severity"), from.path_of("min_severity"));
+    let Some(text) = from.text("min_severity", problems) else { return default };
+    let known = [Severity::Minor, Severity::Moderate, Severity::Severe, Severity::Extreme];
+    let found =
+        known.into_iter().zip(["minor", "moderate", "severe", "extreme"]).find(|(_, name)| *name == text);
+    found.map_or_else(
+        || {
+            problems.add(at, path, "must be minor, moderate, severe or extreme");
+            default
+        },
+        |(severity, _)| severity,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    #[test]
+    fn says_what_is_missing_and_what_is_wrong() {
+        let text = "[webhook]\nurl = \"ftp://host\"\nmin_severity = \"bad\"\n";
+        let found = Config::parse(text).expect_err("the section is broken");
+        let found: String = found.iter().map(|problem| format!("{problem}\n")).collect();
+        expect_test::expect![[r#"
+            webhook.secret_file: must be a path
+            line 2: webhook.url: must be an http or https URL
+            line 3: webhook.min_severity: must be minor, moderate, severe or extreme
+        "#]]
+        .assert_eq(&found);
+    }
+}
