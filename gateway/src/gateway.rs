@@ -2,6 +2,7 @@
 
 use crate::announce::Announcer;
 use crate::identity::{Denial, Roster};
+use crate::kept::Kept;
 use crate::normalize::start_of;
 use crate::outage::{Closed, Outage};
 use crate::session::{Refusal, serve};
@@ -20,6 +21,9 @@ use tokio_util::task::TaskTracker;
 
 /// How often the registry is asked for changes.
 const REFRESH: Duration = Duration::from_millis(250);
+
+/// How often expired sessions are looked for, in ticks: what they take is little.
+const PURGE_TICKS: u32 = 60;
 
 /// Time beyond the drain timeout for the last sockets to close.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -64,6 +68,7 @@ pub(crate) struct Gate<P: Producer> {
     pub log: P,
     pub roster: Arc<Roster>,
     pub sessions: Arc<Sessions>,
+    pub kept: Kept,
     pub outage: Arc<Outage>,
     pub clock: Clock,
     pub limits: Limits,
@@ -89,6 +94,7 @@ impl<P: Producer> Gate<P> {
             log,
             roster: Arc::new(Roster::new(registry, limits.max_verifications)?),
             sessions: Arc::default(),
+            kept: Kept::new(limits.max_kept_sessions, metrics.kept_sessions.clone()),
             announcer: Announcer::new(outage.clone()),
             outage,
             clock,
@@ -170,6 +176,9 @@ async fn sweep<P: Producer>(gate: &Gate<P>) {
     loop {
         ticks.tick().await;
         gate.sessions.sweep();
+        if gate.sessions.now().is_multiple_of(PURGE_TICKS) {
+            gate.kept.purge(gate.sessions.now());
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod forward;
 
 mod announce;
 mod identity;
+mod kept;
 mod outage;
 mod registry;
 mod sessions;

@@ -9,13 +9,18 @@ pub struct Limits {
     pub max_connections: usize,
     /// Bytes of a payload. A larger one goes to quarantine with its first bytes.
     pub max_payload: usize,
-    /// Messages of QoS above 0 that a client of MQTT 5 may have unacknowledged; it is told.
+    /// Messages of QoS above 0 that a client of MQTT 5 may have unacknowledged; it is told. Messages of QoS 2 that a
+    /// client of any version may have unreleased.
     pub max_in_flight: u16,
     /// Topic aliases that a client of MQTT 5 may use; it is told.
     pub max_topic_aliases: u16,
     /// The longest keep alive of a client of MQTT 5, in seconds: one that asks for more, or for none, is told to
     /// keep this. A client of 3.1.1 can't be told, and keeps its own.
     pub max_keep_alive: u16,
+    /// How long a session may outlive its connection, in seconds: one that asks for more gets this.
+    pub max_session_expiry: u32,
+    /// Sessions without a connection that are kept for one device.
+    pub max_kept_sessions: usize,
     /// From accept to CONNACK.
     pub connect_timeout: Duration,
     /// Messages of one connection that were read and are not yet handed to the log, because an append is under
@@ -47,6 +52,8 @@ impl Default for Limits {
             max_in_flight: 1024,
             max_topic_aliases: 16,
             max_keep_alive: 3600,
+            max_session_expiry: 86_400,
+            max_kept_sessions: 8,
             connect_timeout: Duration::from_secs(10),
             max_waiting_messages: 4096,
             max_waiting_bytes: 512 << 10,

@@ -8,11 +8,13 @@ use records::Reason;
 #[derive(Debug)]
 pub struct Metrics {
     connections: IntGauge,
+    pub(crate) kept_sessions: IntGauge,
     accepted: IntCounter,
     in_quarantine: IntCounter,
     quarantined: [IntCounter; Reason::ALL.len()],
     pub(crate) forbidden: IntCounter,
     abandoned: IntCounter,
+    pub(crate) repeated: IntCounter,
     pubacks: IntCounter,
     pub(crate) append_retries: IntCounter,
     pub(crate) waiting_appends: IntGauge,
@@ -33,19 +35,24 @@ impl Metrics {
         };
         let messages = by(
             "sluice_gateway_messages_total",
-            "Messages received, by what became of them: durable as telemetry or in quarantine, forbidden, or \
-             abandoned unacknowledged when their session ended.",
+            "Messages received, by what became of them: durable as telemetry or in quarantine, forbidden, \
+             repeated under a packet id of QoS 2, or abandoned unacknowledged when their session ended.",
             "outcome",
         )?;
         let quarantined =
             by("sluice_gateway_quarantined_total", "Messages in quarantine, by reason.", "reason")?;
         Ok(Metrics {
             connections: gauge("sluice_gateway_connections", "Open connections.")?,
+            kept_sessions: gauge(
+                "sluice_gateway_kept_sessions",
+                "Sessions without a connection that have not expired.",
+            )?,
             accepted: messages.with_label_values(&["accepted"]),
             in_quarantine: messages.with_label_values(&["quarantined"]),
             quarantined: Reason::ALL.map(|reason| quarantined.with_label_values(&[reason.name()])),
             forbidden: messages.with_label_values(&["forbidden"]),
             abandoned: messages.with_label_values(&["abandoned"]),
+            repeated: messages.with_label_values(&["repeated"]),
             pubacks: counter("sluice_gateway_pubacks_total", "Messages acknowledged.")?,
             append_retries: counter("sluice_gateway_append_retries_total", "Appends that the log refused.")?,
             waiting_appends: gauge(

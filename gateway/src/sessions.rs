@@ -54,13 +54,14 @@ pub(crate) enum Cut {
 #[derive(Debug)]
 pub(crate) struct Place {
     sessions: Arc<Sessions>,
-    client: Client,
+    pub client: Client,
     pub control: Arc<Control>,
 }
 
 impl Sessions {
     /// How often silence is looked at: the grain of the keep alive.
     pub(crate) const TICK: Duration = Duration::from_millis(500);
+    pub(crate) const TICKS_PER_SECOND: u32 = 2;
 
     /// Enters a session, and cuts the one that was there under the same client, which is returned.
     pub(crate) fn enter(
@@ -124,10 +125,9 @@ impl Sessions {
 /// One and a half times the keep alive (MQTT 3.1.1, 3.1.2.10). A packet counts from the beginning of its tick, and
 /// only more silence than this ends the session, so it ends at most one tick late and never early.
 fn patience(keep_alive: u16) -> u32 {
-    const TICKS_PER_SECOND: u32 = 2;
     match u32::from(keep_alive) {
         0 => 0,
-        seconds => (seconds * TICKS_PER_SECOND * 3).div_ceil(2),
+        seconds => (seconds * Sessions::TICKS_PER_SECOND * 3).div_ceil(2),
     }
 }
 

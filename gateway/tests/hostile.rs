@@ -77,6 +77,8 @@ fn session(password: &str) -> Vec<u8> {
         subscribe,
         publish("up/d-1/state", Some(2), br#"{"firmware": "1"}"#),
         publish("up/d-1/telemetry", Some(3), &[b'x'; 600]),
+        [&[0x34][..], &telemetry("d-1", 8)[1..]].concat(),
+        packet(0x62, &[0, 8]),
         telemetry("d-1", 4),
         DISCONNECT.to_vec(),
     ];
@@ -106,6 +108,8 @@ fn session_5(password: &str) -> Vec<u8> {
         message("up/d-1/state", 3, &[0x01, 1, 0x03, 0, 1, b'j'], br#"{"firmware": "1"}"#),
         message("up/d-1/telemetry", 4, &[0x08, 0, 1, b'r', 0x09, 0, 2, 1, 2], &[b'x'; 600]),
         message("up/d-2/telemetry", 5, &[], &reading(1)),
+        [&[0x34][..], &message("up/d-1/telemetry", 6, &[], &reading(1))[1..]].concat(),
+        packet(0x62, &[0, 6, 0, 0]),
         packet(0xe0, &[0, 5, 0x11, 0, 0, 0, 7]),
     ];
     parts.concat()

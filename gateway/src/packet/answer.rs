@@ -30,15 +30,16 @@ pub(crate) struct Terms<'a> {
     pub keep_alive: Option<u16>,
 }
 
-/// CONNACK of a connection that is accepted. Session present is always 0: no session outlives its connection.
-pub(crate) fn accept(to: &mut BytesMut, version: Version, terms: &Terms<'_>) {
+/// CONNACK of a connection that is accepted.
+pub(crate) fn accept(to: &mut BytesMut, version: Version, is_session_present: bool, terms: &Terms<'_>) {
+    let flags = u8::from(is_session_present);
     match version {
-        Version::V311 => to.put_slice(&[CONNACK, 2, 0, 0]),
+        Version::V311 => to.put_slice(&[CONNACK, 2, flags, 0]),
         Version::V5 => {
             let properties = terms.properties();
             to.put_slice(&[CONNACK]);
             put_variable(to, 2 + variable_len(properties.len()) + properties.len());
-            to.put_slice(&[0, ReasonCode::Success as u8]);
+            to.put_slice(&[flags, ReasonCode::Success as u8]);
             put_variable(to, properties.len());
             to.put_slice(&properties);
         }
@@ -55,12 +56,29 @@ pub(crate) fn refuse_v5(code: ReasonCode) -> BytesMut {
     BytesMut::from(&[CONNACK, 3, 0, code as u8, 0][..])
 }
 
-/// PUBACK. The code is for MQTT 5 alone.
-pub(crate) fn puback(to: &mut BytesMut, version: Version, packet_id: u16, code: ReasonCode) {
+/// What is said of a message under its packet id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Acknowledgement {
+    Puback = 0x40,
+    Pubrec = 0x50,
+    Pubcomp = 0x70,
+}
+
+/// An acknowledgement. The code is for MQTT 5 alone.
+pub(crate) fn acknowledge(
+    to: &mut BytesMut,
+    version: Version,
+    what: Acknowledgement,
+    packet_id: u16,
+    code: ReasonCode,
+) {
     let [high, low] = packet_id.to_be_bytes();
     match (version, code) {
-        (Version::V311, _) | (Version::V5, ReasonCode::Success) => to.put_slice(&[PUBACK, 2, high, low]),
-        (Version::V5, code) => to.put_slice(&[PUBACK, 3, high, low, code as u8]),
+        (Version::V311, _) | (Version::V5, ReasonCode::Success) => {
+            to.put_slice(&[what as u8, 2, high, low]);
+        }
+        (Version::V5, code) => to.put_slice(&[what as u8, 3, high, low, code as u8]),
     }
 }
 
@@ -100,7 +118,6 @@ pub(crate) fn disconnect(to: &mut BytesMut, code: ReasonCode) {
 }
 
 const CONNACK: u8 = 0x20;
-const PUBACK: u8 = 0x40;
 const SUBACK: u8 = 0x90;
 const UNSUBACK: u8 = 0xb0;
 
@@ -113,8 +130,8 @@ impl Terms<'_> {
         }
         to.put_u8(0x21);
         to.put_u16(self.receive_maximum);
-        // At most QoS 1, nothing retained.
-        to.put_slice(&[0x24, 1, 0x25, 0]);
+        // Nothing is retained.
+        to.put_slice(&[0x25, 0]);
         to.put_u8(0x27);
         to.put_u32(self.maximum_packet_size);
         if let Some(id) = self.assigned_client_id {
@@ -170,14 +187,11 @@ mod tests {
             keep_alive: Some(60),
         };
         let mut bytes = BytesMut::new();
-        accept(&mut bytes, Version::V5, &terms);
+        accept(&mut bytes, Version::V5, true, &terms);
         let Ok(Packet::ConnAck(connack)) = Packet::read(&mut bytes, None) else { panic!("no CONNACK") };
-        assert_eq!((connack.code, connack.session_present), (ConnectReturnCode::Success, false));
+        assert_eq!((connack.code, connack.session_present), (ConnectReturnCode::Success, true));
         let told = connack.properties.unwrap();
-        assert_eq!(
-            (told.session_expiry_interval, told.receive_max, told.max_qos),
-            (Some(0), Some(9), Some(1))
-        );
+        assert_eq!((told.session_expiry_interval, told.receive_max, told.max_qos), (Some(0), Some(9), None));
         assert_eq!((told.retain_available, told.max_packet_size), (Some(0), Some(1000)));
         assert_eq!(
             (told.assigned_client_identifier.as_deref(), told.topic_alias_max),

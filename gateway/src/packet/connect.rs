@@ -36,7 +36,6 @@ pub(crate) struct Connect<'a> {
 /// What of a will decides whether it can be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Will {
-    pub qos: u8,
     pub is_retained: bool,
 }
 
@@ -119,7 +118,7 @@ impl<'a> Connect<'a> {
             if is_text && std::str::from_utf8(payload).is_err() {
                 return Err(Violation::PayloadFormat);
             }
-            self.will = Some(Will { qos: flags.will_qos(), is_retained: flags.has(WILL_RETAIN) });
+            self.will = Some(Will { is_retained: flags.has(WILL_RETAIN) });
         }
         if flags.has(USER_NAME) {
             self.user = Some(from.text()?);
@@ -216,7 +215,7 @@ mod tests {
             clean_start,
             keep_alive: 7,
             client_id: "client",
-            will: Some(Will { qos: 1, is_retained: true }),
+            will: Some(Will { is_retained: true }),
             user: Some("d-1"),
             password: Some(b"password"),
             session_expiry,

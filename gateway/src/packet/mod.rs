@@ -11,10 +11,11 @@ mod publish;
 mod reason;
 
 pub(crate) use answer::{
-    ReturnCode, Terms, accept, disconnect, pingresp, puback, refuse_v5, refuse_v311, suback, unsuback,
+    Acknowledgement, ReturnCode, Terms, accept, acknowledge, disconnect, pingresp, refuse_v5, refuse_v311,
+    suback, unsuback,
 };
 pub(crate) use connect::{Connect, Greeting, Version, greeting};
-pub(crate) use publish::Publish;
+pub(crate) use publish::{Publish, QoS};
 pub(crate) use reason::ReasonCode;
 
 use fields::Fields;
@@ -47,6 +48,10 @@ pub(crate) enum Packet<'a> {
         packet_id: u16,
         filters: usize,
     },
+    /// The client has done with a message of QoS 2.
+    Pubrel {
+        packet_id: u16,
+    },
     PingReq,
     /// With the session expiry that it sets, if any.
     Disconnect(Option<u32>),
@@ -67,11 +72,9 @@ pub(crate) enum Violation {
     TopicAlias,
     /// Packet identifier 0.
     PacketId,
-    /// QoS 2, which is not served yet.
-    QosTwo,
     /// Retained, by a client that was told that nothing is.
     Retain,
-    /// More unacknowledged messages than the client was told.
+    /// More unacknowledged messages than the client was told, or more of QoS 2 than anybody may have.
     ReceiveMaximum,
     /// A will that is not the text that it is said to be.
     PayloadFormat,
@@ -120,6 +123,7 @@ pub(crate) fn front(bytes: &[u8], version: Version, room: Room) -> Result<Front<
 
 const CONNECT: u8 = 1;
 const PUBLISH: u8 = 3;
+const PUBREL: u8 = 6;
 const SUBSCRIBE: u8 = 8;
 const UNSUBSCRIBE: u8 = 10;
 const PINGREQ: u8 = 12;
@@ -143,10 +147,12 @@ impl Header {
 
     /// Refuses what no client sends, before its bytes are waited for.
     fn check_control(&self, version: Version) -> Result<(), Violation> {
-        let reserved = if matches!(self.kind, 6 | SUBSCRIBE | UNSUBSCRIBE) { 0b0010 } else { 0 };
+        let reserved = if matches!(self.kind, PUBREL | SUBSCRIBE | UNSUBSCRIBE) { 0b0010 } else { 0 };
         match (self.kind, self.remaining) {
             _ if self.flags != reserved => Err(Violation::Malformed),
-            (4..=7, _) => Err(Violation::Unexpected),
+            (PUBREL, 2) => Ok(()),
+            (PUBREL, 3..=MAX_CONTROL) if version == Version::V5 => Ok(()),
+            (4 | 5 | 7, _) => Err(Violation::Unexpected),
             (PINGREQ | DISCONNECT, 0) => Ok(()),
             (CONNECT | SUBSCRIBE | UNSUBSCRIBE, 1..=MAX_CONTROL) => Ok(()),
             (DISCONNECT, 1..=MAX_CONTROL) if version == Version::V5 => Ok(()),
@@ -167,10 +173,23 @@ fn control<'a>(body: Fields<'_>, header: &Header, version: Version) -> Result<Pa
     match header.kind {
         PINGREQ => Ok(Packet::PingReq),
         DISCONNECT => read_disconnect(body),
+        PUBREL => read_pubrel(body),
         SUBSCRIBE => read_subscribe(body, version),
         UNSUBSCRIBE => read_unsubscribe(body, version),
         _ => Err(Violation::Malformed),
     }
+}
+
+/// What is left out at its end is 0 (MQTT 5, 3.6.2). Whatever its code is, the message is released.
+fn read_pubrel<'a>(mut body: Fields<'_>) -> Result<Packet<'a>, Violation> {
+    let packet_id = packet_id(body.two()?)?;
+    if !body.is_empty() {
+        body.byte()?;
+    }
+    if !body.is_empty() {
+        property::read(&mut body, property::IN_PUBREL, |_| ())?;
+    }
+    if body.is_empty() { Ok(Packet::Pubrel { packet_id }) } else { Err(Violation::Malformed) }
 }
 
 /// What is left out at its end is 0 (MQTT 5, 3.14.2). Any code will do: what it says changes nothing here.
@@ -237,7 +256,6 @@ impl Violation {
             Violation::TopicName => "topic_name",
             Violation::TopicAlias => "topic_alias",
             Violation::PacketId => "packet_id",
-            Violation::QosTwo => "qos_2",
             Violation::Retain => "retain",
             Violation::ReceiveMaximum => "receive_maximum",
             Violation::PayloadFormat => "payload_format",
@@ -256,7 +274,6 @@ impl Violation {
             Violation::TooLong => ReasonCode::PacketTooLarge,
             Violation::TopicName => ReasonCode::TopicNameInvalid,
             Violation::TopicAlias => ReasonCode::TopicAliasInvalid,
-            Violation::QosTwo => ReasonCode::QosNotSupported,
             Violation::Retain => ReasonCode::RetainNotSupported,
             Violation::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
             Violation::PayloadFormat => ReasonCode::PayloadFormatInvalid,

@@ -52,6 +52,7 @@ pub(super) const IN_PUBLISH: Allowed = Allowed::of(&[
 ]);
 pub(super) const IN_SUBSCRIBE: Allowed = Allowed::of(&[SUBSCRIPTION_ID, USER_PROPERTY]);
 pub(super) const IN_UNSUBSCRIBE: Allowed = Allowed::of(&[USER_PROPERTY]);
+pub(super) const IN_PUBREL: Allowed = Allowed::of(&[REASON_STRING, USER_PROPERTY]);
 pub(super) const IN_DISCONNECT: Allowed = Allowed::of(&[SESSION_EXPIRY, REASON_STRING, USER_PROPERTY]);
 
 const PAYLOAD_FORMAT: u32 = 0x01;

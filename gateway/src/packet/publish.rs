@@ -4,11 +4,21 @@ use super::fields::Fields;
 use super::property::{self, Property};
 use super::{Front, Header, Packet, Version, Violation};
 
+/// Quality of service (4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "these are the words of the standard")]
+pub(crate) enum QoS {
+    AtMostOnce,
+    AtLeastOnce,
+    ExactlyOnce,
+}
+
 /// A message from a client.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Publish<'a> {
     /// Empty when `alias` alone names it.
     pub topic: &'a str,
+    pub qos: QoS,
     /// To be acknowledged under this number; `None` at QoS 0.
     pub packet_id: Option<u16>,
     pub is_retained: bool,
@@ -52,10 +62,10 @@ fn read<'a>(
     header: &Header,
     version: Version,
 ) -> Result<Option<(Publish<'a>, usize)>, Violation> {
-    let has_id = match (header.flags >> 1 & 0b11, header.flags & 0b1000 != 0) {
-        (0, false) => false,
-        (1, _) => true,
-        (2, _) => return Err(Violation::QosTwo),
+    let qos = match (header.flags >> 1 & 0b11, header.flags & 0b1000 != 0) {
+        (0, false) => QoS::AtMostOnce,
+        (1, _) => QoS::AtLeastOnce,
+        (2, _) => QoS::ExactlyOnce,
         _ => return Err(Violation::Malformed),
     };
     let Some((length, rest)) = body.split_first_chunk::<2>() else { return Ok(None) };
@@ -66,13 +76,14 @@ fn read<'a>(
     };
     let mut publish = Publish {
         topic: if version == Version::V5 && topic.is_empty() { "" } else { topic_name(topic)? },
+        qos,
         packet_id: None,
         is_retained: header.flags & 1 == 1,
         alias: None,
         is_text: false,
         payload: rest,
     };
-    if has_id {
+    if qos != QoS::AtMostOnce {
         let Some((id, behind)) = rest.split_first_chunk::<2>() else { return Ok(None) };
         publish.packet_id = Some(super::packet_id(u16::from_be_bytes(*id))?);
         rest = behind;
@@ -111,7 +122,7 @@ pub(super) fn topic_name(bytes: &[u8]) -> Result<&str, Violation> {
 #[cfg(test)]
 mod tests {
     use super::super::{Room, front as front_of};
-    use super::{Front, Packet, Publish, Version, Violation};
+    use super::{Front, Packet, Publish, QoS, Version, Violation};
     use proptest::prelude::*;
     use rumqttc::mqttbytes::v4;
     use rumqttc::v5::mqttbytes::v5;
@@ -122,7 +133,15 @@ mod tests {
 
     fn told(topic: &str, packet_id: Option<u16>, payload: &'static [u8]) -> Publish<'static> {
         assert_eq!(topic, "a");
-        Publish { topic: "a", packet_id, is_retained: false, alias: None, is_text: false, payload }
+        Publish {
+            topic: "a",
+            qos: QoS::AtLeastOnce,
+            packet_id,
+            is_retained: false,
+            alias: None,
+            is_text: false,
+            payload,
+        }
     }
 
     #[test]
@@ -141,22 +160,27 @@ mod tests {
         assert_eq!(front(whole, 1026), large(&FILL));
     }
 
-    fn parts() -> impl Strategy<Value = (String, u16, bool, Vec<u8>)> {
-        ("[a-zé/]{1,40}", 0..u16::MAX, any::<bool>(), prop::collection::vec(any::<u8>(), 0..300))
+    fn parts() -> impl Strategy<Value = (String, (QoS, u16), bool, Vec<u8>)> {
+        let qos = prop_oneof![
+            Just((QoS::AtMostOnce, 0)),
+            (1..u16::MAX).prop_map(|id| (QoS::AtLeastOnce, id)),
+            (1..u16::MAX).prop_map(|id| (QoS::ExactlyOnce, id)),
+        ];
+        ("[a-zé/]{1,40}", qos, any::<bool>(), prop::collection::vec(any::<u8>(), 0..300))
     }
 
     proptest! {
         /// What another codec writes, we read, with whatever stands behind it.
         #[test]
-        fn reads_3_1_1_as_another_codec_does((topic, id, retain, payload) in parts(), behind in prop::collection::vec(any::<u8>(), 0..20)) {
-            let qos = if id > 0 { rumqttc::QoS::AtLeastOnce } else { rumqttc::QoS::AtMostOnce };
-            let mut written = v4::Publish::new(topic.clone(), qos, payload.clone());
+        fn reads_3_1_1_as_another_codec_does((topic, (qos, id), retain, payload) in parts(), behind in prop::collection::vec(any::<u8>(), 0..20)) {
+            let mut written = v4::Publish::new(topic.clone(), rumqttc::qos(qos as u8).unwrap(), payload.clone());
             (written.pkid, written.retain) = (id, retain);
             let mut bytes = bytes::BytesMut::new();
             let len = written.write(&mut bytes).unwrap();
             bytes.extend_from_slice(&behind);
             let expected = Publish {
                 topic: &topic,
+                qos,
                 packet_id: (id > 0).then_some(id),
                 is_retained: retain,
                 alias: None,
@@ -170,8 +194,7 @@ mod tests {
         }
 
         #[test]
-        fn reads_5_as_another_codec_does((topic, id, retain, payload) in parts(), alias in prop::option::of(any::<u16>()), is_text in any::<bool>()) {
-            use rumqttc::v5::mqttbytes::QoS;
+        fn reads_5_as_another_codec_does((topic, (qos, id), retain, payload) in parts(), alias in prop::option::of(any::<u16>()), is_text in any::<bool>()) {
             let properties = v5::PublishProperties {
                 payload_format_indicator: is_text.then_some(1),
                 message_expiry_interval: Some(60),
@@ -182,13 +205,13 @@ mod tests {
                 content_type: Some("t".into()),
                 ..Default::default()
             };
-            let qos = if id > 0 { QoS::AtLeastOnce } else { QoS::AtMostOnce };
-            let mut written = v5::Publish::new(topic.clone(), qos, payload.clone(), Some(properties));
+            let mut written = v5::Publish::new(topic.clone(), rumqttc::v5::mqttbytes::qos(qos as u8).unwrap(), payload.clone(), Some(properties));
             (written.pkid, written.retain) = (id, retain);
             let mut bytes = bytes::BytesMut::new();
             let len = written.write(&mut bytes).unwrap();
             let expected = Publish {
                 topic: &topic,
+                qos,
                 packet_id: (id > 0).then_some(id),
                 is_retained: retain,
                 alias,

@@ -19,6 +19,7 @@ pub(crate) enum ReasonCode {
     KeepAliveTimeout = 0x8d,
     SessionTakenOver = 0x8e,
     TopicNameInvalid = 0x90,
+    PacketIdentifierNotFound = 0x92,
     ReceiveMaximumExceeded = 0x93,
     TopicAliasInvalid = 0x94,
     PacketTooLarge = 0x95,
@@ -26,5 +27,11 @@ pub(crate) enum ReasonCode {
     AdministrativeAction = 0x98,
     PayloadFormatInvalid = 0x99,
     RetainNotSupported = 0x9a,
-    QosNotSupported = 0x9b,
+}
+
+impl ReasonCode {
+    /// Whether it says that something was not done.
+    pub(crate) const fn is_failure(self) -> bool {
+        self as u8 >= 0x80
+    }
 }

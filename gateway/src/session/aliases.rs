@@ -31,6 +31,7 @@ mod tests {
         let mut check = |topic, alias, expected: Result<&str, Violation>| {
             let publish = Publish {
                 topic,
+                qos: crate::packet::QoS::AtMostOnce,
                 packet_id: None,
                 is_retained: false,
                 alias: Some(alias),

@@ -3,12 +3,13 @@
 use super::aliases::Aliases;
 use super::ending::Refusal;
 use super::ledger::Ledger;
+use super::received::Received;
 use super::{Sender, Session};
 use crate::gateway::Gate;
 use crate::identity::{Denial, Proven};
 use crate::packet::{
-    Connect, Front, Greeting, Packet, ReasonCode, Room, Terms, Version, Violation, accept, front, greeting,
-    refuse_v5, refuse_v311,
+    Connect, Front, Greeting, Packet, Room, Terms, Version, Violation, accept, front, greeting, refuse_v5,
+    refuse_v311,
 };
 use crate::sessions::{Client, Place};
 use crate::transport::Transport;
@@ -42,7 +43,8 @@ struct Admitted {
     place: Place,
     connack: BytesMut,
     maximum_packet_size: u32,
-    may_expire: bool,
+    expiry: u32,
+    received: Received,
 }
 
 /// Makes a session; or counts why not, and tells the client by CONNACK where its MQTT has a code for it.
@@ -83,8 +85,9 @@ impl Arriving {
         let keep_alive = self.keep_alive(&connect, gate.limits.max_keep_alive);
         let proven = prove(&connect, gate).await?;
         let place = enter(client_id.clone(), keep_alive, &proven, gate).await?;
+        let expiry = connect.session_expiry.min(gate.limits.max_session_expiry);
         let terms = Terms {
-            session_expiry: (connect.session_expiry > 0).then_some(0),
+            session_expiry: (connect.session_expiry != expiry).then_some(expiry),
             receive_maximum: gate.limits.max_in_flight,
             maximum_packet_size: u32::try_from(gate.limits.max_packet()).unwrap_or(u32::MAX),
             topic_alias_maximum: gate.limits.max_topic_aliases,
@@ -92,9 +95,12 @@ impl Arriving {
             keep_alive: (keep_alive != connect.keep_alive).then_some(keep_alive),
         };
         let mut connack = BytesMut::new();
-        accept(&mut connack, self.version, &terms);
-        let Connect { maximum_packet_size, session_expiry, .. } = connect;
-        Ok(Admitted { proven, place, connack, maximum_packet_size, may_expire: session_expiry > 0 })
+        // Nothing is awaited from here on, so that what is taken here gets into the session.
+        let older = gate.kept.take(&place.client, gate.sessions.now()).filter(|_| !connect.clean_start);
+        accept(&mut connack, self.version, older.is_some(), &terms);
+        let received = older.unwrap_or_default();
+        let Connect { maximum_packet_size, .. } = connect;
+        Ok(Admitted { proven, place, connack, maximum_packet_size, expiry, received })
     }
 
     /// Reads until CONNECT is whole. What came behind it stays in `unread`.
@@ -152,12 +158,7 @@ fn check(connect: &Connect<'_>, version: Version) -> Result<(), Refusal> {
         return Err(Refusal::PacketSize);
     }
     match connect.will {
-        Some(will) if version == Version::V5 && will.qos > 1 => {
-            Err(Refusal::Will(ReasonCode::QosNotSupported))
-        }
-        Some(will) if version == Version::V5 && will.is_retained => {
-            Err(Refusal::Will(ReasonCode::RetainNotSupported))
-        }
+        Some(will) if version == Version::V5 && will.is_retained => Err(Refusal::Will),
         _ => Ok(()),
     }
 }
@@ -229,11 +230,11 @@ fn session<P: Producer>(arriving: Arriving, admitted: Admitted, gate: Arc<Gate<P
         version: arriving.version,
         aliases: Aliases::default(),
         maximum_packet_size: admitted.maximum_packet_size,
-        may_expire: admitted.may_expire,
+        expiry: admitted.expiry,
         unread: arriving.unread,
         oversized: None,
         outbox: admitted.connack,
-        ledger: Ledger::default(),
+        ledger: Ledger::resume(admitted.received),
         is_stalled: false,
         ending: None,
         deadline: None,

@@ -40,8 +40,8 @@ pub(crate) enum Refusal {
     Denied(Denial),
     /// It wants to authenticate in a way that is not served.
     Method,
-    /// Its will has a QoS that is not served, or is to be retained.
-    Will(ReasonCode),
+    /// Its will is to be retained.
+    Will,
     /// It takes no packets as long as ours may be.
     PacketSize,
     /// The log or the gateway is closing.
@@ -90,7 +90,7 @@ impl Refusal {
             Refusal::Denied(Denial::Disabled) => "disabled",
             Refusal::Denied(Denial::Unavailable) => "registry",
             Refusal::Method => "method",
-            Refusal::Will(_) => "will",
+            Refusal::Will => "will",
             Refusal::PacketSize => "packet_size",
             Refusal::Closing => "closing",
         }
@@ -119,7 +119,7 @@ impl Refusal {
             Refusal::Denied(Denial::Disabled) => Some(ReasonCode::NotAuthorized),
             Refusal::Denied(Denial::Unavailable) => Some(ReasonCode::ServerUnavailable),
             Refusal::Method => Some(ReasonCode::BadAuthenticationMethod),
-            Refusal::Will(code) => Some(code),
+            Refusal::Will => Some(ReasonCode::RetainNotSupported),
             Refusal::PacketSize => Some(ReasonCode::PacketTooLarge),
             Refusal::Closing => Some(ReasonCode::ServerShuttingDown),
         }

@@ -1,11 +1,12 @@
 //! What was received and not yet acknowledged: what gathers, and the one append that is under way.
 
+use super::received::Received;
 use super::{Sender, scratch};
 use crate::Limits;
 use crate::gateway::Gate;
 use crate::normalize::{Arrival, Normalized, Rejection};
 use crate::outage::{Closed, Waiting, backoff};
-use crate::packet::{Publish, ReasonCode, Version, puback};
+use crate::packet::{Acknowledgement, Publish, QoS, ReasonCode, Version, acknowledge};
 use bytes::BytesMut;
 use records::{AppendError, Batch, Offset, Producer, Reason, Record, Topic, TopicPartition};
 use std::future::Future;
@@ -17,6 +18,8 @@ use tokio::time::Sleep;
 pub(super) struct Ledger {
     gathering: Option<Box<Work>>,
     under_way: Option<Box<UnderWay>>,
+    /// Messages of QoS 2 that are not released.
+    pub received: Received,
 }
 
 /// Messages for one append, with what is owed when it is durable.
@@ -28,6 +31,8 @@ pub(super) struct Work {
     accepted: usize,
     /// Acknowledgements, in the order of arrival.
     owed: Vec<Owed>,
+    /// How many of these are the end of their message's way, and so not among the received.
+    last: usize,
     /// How many of the quarantined had which reason.
     reasons: [u32; Reason::ALL.len()],
 }
@@ -35,6 +40,7 @@ pub(super) struct Work {
 /// One acknowledgement. Only MQTT 5 says the code.
 #[derive(Clone, Copy)]
 struct Owed {
+    what: Acknowledgement,
     packet_id: u16,
     code: ReasonCode,
 }
@@ -53,12 +59,18 @@ enum Step {
 }
 
 impl Ledger {
+    /// Of a session that had received these.
+    pub(super) fn resume(received: Received) -> Ledger {
+        Ledger { received, ..Ledger::default() }
+    }
+
     /// Enters a message.
     pub(super) fn enter(
         &mut self,
         sender: &Sender,
         arrival: Arrival<'_>,
         publish: &Publish<'_>,
+        version: Version,
         normalized: Normalized,
     ) {
         let work = self.gathering.get_or_insert_with(scratch::work);
@@ -77,19 +89,52 @@ impl Ledger {
                 code
             }
         };
-        work.owed.extend(publish.packet_id.map(|packet_id| Owed { packet_id, code }));
+        // In MQTT 5 a failure ends the exchange; in 3.1.1 nothing but PUBREL does.
+        if publish.qos == QoS::ExactlyOnce && !(version == Version::V5 && code.is_failure()) {
+            self.received.extend(publish.packet_id);
+        } else {
+            work.last += usize::from(publish.packet_id.is_some());
+        }
+        let what = first_answer(publish.qos);
+        work.owed.extend(publish.packet_id.map(|packet_id| Owed { what, packet_id, code }));
     }
 
     /// Enters that a message was not taken: its answer waits for those before it.
-    pub(super) fn refuse(&mut self, packet_id: u16, code: ReasonCode) {
-        let work = self.gathering.get_or_insert_with(scratch::work);
-        work.owed.push(Owed { packet_id, code });
+    pub(super) fn refuse(&mut self, qos: QoS, packet_id: u16, code: ReasonCode) {
+        self.owe(Owed { what: first_answer(qos), packet_id, code });
     }
 
-    /// Messages that wait for their acknowledgement.
+    /// Whether this message of QoS 2 was received before. If so it is acknowledged once more as soon as it is
+    /// durable, and needs nothing else.
+    pub(super) fn is_repeated(&mut self, packet_id: u16) -> bool {
+        match self.received.is_durable(packet_id) {
+            None => return false,
+            Some(true) => {
+                self.owe(Owed { what: Acknowledgement::Pubrec, packet_id, code: ReasonCode::Success });
+            }
+            // Its first PUBREC is still to come.
+            Some(false) => {}
+        }
+        true
+    }
+
+    /// The client has done with a message of QoS 2.
+    pub(super) fn release(&mut self, packet_id: u16) {
+        let is_known = self.received.release(packet_id);
+        let code = if is_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        self.owe(Owed { what: Acknowledgement::Pubcomp, packet_id, code });
+    }
+
+    fn owe(&mut self, owed: Owed) {
+        let work = self.gathering.get_or_insert_with(scratch::work);
+        work.last += usize::from(owed.what != Acknowledgement::Pubcomp && owed.code.is_failure());
+        work.owed.push(owed);
+    }
+
+    /// Messages whose exchange with the client is not over.
     pub(super) fn in_flight(&self) -> usize {
-        let under_way = self.under_way.as_ref().map_or(0, |under_way| under_way.work.owed.len());
-        under_way + self.gathering.as_ref().map_or(0, |work| work.owed.len())
+        let under_way = self.under_way.as_ref().map_or(0, |under_way| under_way.work.last);
+        under_way + self.gathering.as_ref().map_or(0, |work| work.last) + self.received.len()
     }
 
     /// Moves on: acknowledges into `outbox` what has become durable, and hands over what has gathered.
@@ -105,7 +150,7 @@ impl Ledger {
             let Some(under_way) = &mut self.under_way else {
                 let Some(work) = self.gathering.take() else { return Ok(()) };
                 if work.messages() == 0 {
-                    work.settle(gate, version, outbox);
+                    work.settle(gate, version, &mut self.received, outbox);
                     continue;
                 }
                 self.under_way = Some(Box::new(UnderWay::begin(work, gate, sender)));
@@ -117,7 +162,7 @@ impl Ledger {
             }
             if let Some(done) = self.under_way.take() {
                 Waiting::end(done.waiting);
-                done.work.settle(gate, version, outbox);
+                done.work.settle(gate, version, &mut self.received, outbox);
             }
         }
     }
@@ -158,6 +203,7 @@ impl Work {
         self.accepted = 0;
         self.quarantine.clear();
         self.owed.clear();
+        self.last = 0;
         self.reasons = Default::default();
     }
 
@@ -179,14 +225,30 @@ impl Work {
     }
 
     /// It is durable: acknowledges and counts.
-    fn settle<P: Producer>(self: Box<Self>, gate: &Gate<P>, version: Version, outbox: &mut BytesMut) {
+    fn settle<P: Producer>(
+        self: Box<Self>,
+        gate: &Gate<P>,
+        version: Version,
+        received: &mut Received,
+        outbox: &mut BytesMut,
+    ) {
         outbox.reserve(self.owed.len() * PUBACK_LEN);
-        for owed in &self.owed {
-            puback(outbox, version, owed.packet_id, owed.code);
+        let mut pubacks = 0;
+        for Owed { what, packet_id, code } in &self.owed {
+            acknowledge(outbox, version, *what, *packet_id, *code);
+            match what {
+                Acknowledgement::Puback => pubacks += 1,
+                Acknowledgement::Pubrec => received.settle(*packet_id),
+                Acknowledgement::Pubcomp => {}
+            }
         }
-        gate.metrics.count_durable(self.accepted, &self.reasons, self.owed.len());
+        gate.metrics.count_durable(self.accepted, &self.reasons, pubacks);
         scratch::give_back(self);
     }
+}
+
+fn first_answer(qos: QoS) -> Acknowledgement {
+    if qos == QoS::ExactlyOnce { Acknowledgement::Pubrec } else { Acknowledgement::Puback }
 }
 
 /// A PUBACK without a code.

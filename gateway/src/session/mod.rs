@@ -8,9 +8,11 @@ mod connect;
 mod ending;
 mod ledger;
 mod publish;
+mod received;
 mod scratch;
 
 pub(crate) use ending::{Ending, Refusal};
+pub(crate) use received::Received;
 
 use crate::gateway::Gate;
 use crate::packet::{Front, Packet, Room, Version, Violation, disconnect, front, pingresp, suback, unsuback};
@@ -44,8 +46,8 @@ pub(crate) struct Session<P: Producer> {
     aliases: Aliases,
     /// The longest packet that the client takes.
     maximum_packet_size: u32,
-    /// Whether the session was to outlive the connection when CONNECT was read.
-    may_expire: bool,
+    /// Seconds for which the session outlives its connection.
+    expiry: u32,
     /// The start of a packet whose end hasn't come.
     unread: Vec<u8>,
     /// A payload over the limit, while it passes by.
@@ -81,8 +83,12 @@ impl<P: Producer> Session<P> {
         self.gate.metrics.count_abandoned(self.ledger.abandon());
         tracing::debug!(device = %self.device.id, ending = ending.name(), "session over");
         // First the socket, then the place: who takes over finds the old connection closed.
-        let Session { mut transport, place, is_told, .. } = *self;
+        let Session { mut transport, place, is_told, gate, ledger, expiry, .. } = *self;
         transport.finish().await;
+        if expiry > 0 {
+            gate.kept.put(&place.client, ledger.received.durable(), expiry, gate.sessions.now());
+        }
+        drop(gate);
         drop(place);
         if is_told {
             transport.linger().await;
@@ -213,6 +219,7 @@ impl<P: Producer> Session<P> {
     fn take_packet(&mut self, packet: Packet<'_>, ingest_time: Timestamp) {
         match packet {
             Packet::Publish(publish) => self.publish(&publish, ingest_time),
+            Packet::Pubrel { packet_id } => self.ledger.release(packet_id),
             Packet::PingReq => pingresp(&mut self.outbox),
             Packet::Disconnect(expiry) => self.disconnect(expiry),
             Packet::Subscribe { packet_id, filters } => {
@@ -230,9 +237,11 @@ impl<P: Producer> Session<P> {
     /// MQTT 5, 3.14.2.2.2: a session that was to end with its connection can't be kept by an afterthought.
     fn disconnect(&mut self, expiry: Option<u32>) {
         match expiry {
-            Some(1..) if !self.may_expire => self.violated(Violation::Protocol),
-            _ => self.end(Ending::Disconnect),
+            Some(1..) if self.expiry == 0 => return self.violated(Violation::Protocol),
+            Some(seconds) => self.expiry = seconds.min(self.gate.limits.max_session_expiry),
+            None => {}
         }
+        self.end(Ending::Disconnect);
     }
 
     /// An answer that grows with what was asked, and that the client may not want at that length.
@@ -246,12 +255,7 @@ impl<P: Producer> Session<P> {
     }
 
     fn violated(&mut self, violation: Violation) {
-        match violation {
-            Violation::QosTwo if self.gate.may_warn() => {
-                tracing::warn!(device = %self.device.id, "QoS 2 is not served: connection closed");
-            }
-            _ => tracing::debug!(device = %self.device.id, violation = violation.name(), "connection closed"),
-        }
+        tracing::debug!(device = %self.device.id, violation = violation.name(), "connection closed");
         self.end(Ending::Violation(violation));
     }
 

@@ -3,7 +3,7 @@
 use super::ending::Ending;
 use super::{Sender, Session};
 use crate::normalize::{self, Arrival, Normalized, Rejection, start_of};
-use crate::packet::{Publish, ReasonCode, Version, Violation};
+use crate::packet::{Publish, QoS, ReasonCode, Version, Violation};
 use firmware_protocol::{Topic, UpKind};
 use records::{Producer, Reason, Timestamp};
 
@@ -13,6 +13,7 @@ pub(super) struct Oversized {
     missing: usize,
     ingest_time: Timestamp,
     topic: String,
+    qos: QoS,
     packet_id: Option<u16>,
     payload_start: Vec<u8>,
 }
@@ -22,20 +23,38 @@ const KEPT: usize = 1024;
 
 impl<P: Producer> Session<P> {
     pub(super) fn publish(&mut self, publish: &Publish<'_>, ingest_time: Timestamp) {
-        let is_5 = self.version == Version::V5;
-        if is_5 && publish.is_retained {
+        if self.version == Version::V5 && publish.is_retained {
             return self.violated(Violation::Retain);
         }
-        if is_5
-            && publish.packet_id.is_some()
-            && self.ledger.in_flight() >= self.gate.limits.max_in_flight.into()
-        {
+        if self.is_ahead(publish) {
             return self.violated(Violation::ReceiveMaximum);
         }
         match publish.alias {
             None => self.enter(publish, ingest_time),
             Some(_) => self.publish_by_alias(publish, ingest_time),
         }
+    }
+
+    /// Whether the client has more in flight than it may. A client of MQTT 3.1.1 was not told how many that are, and
+    /// only what it leaves unreleased counts.
+    fn is_ahead(&self, publish: &Publish<'_>) -> bool {
+        let max = usize::from(self.gate.limits.max_in_flight);
+        let is_known = publish.packet_id.is_none_or(|id| self.ledger.received.is_durable(id).is_some());
+        let in_flight = match self.version {
+            Version::V5 => self.ledger.in_flight(),
+            Version::V311 => self.ledger.received.len(),
+        };
+        !is_known && in_flight >= max && (self.version == Version::V5 || publish.qos == QoS::ExactlyOnce)
+    }
+
+    /// Whether this is a message of QoS 2 that was received before.
+    fn is_repeated(&mut self, publish: &Publish<'_>) -> bool {
+        let packet_id = publish.packet_id.filter(|_| publish.qos == QoS::ExactlyOnce);
+        let is_repeated = packet_id.is_some_and(|id| self.ledger.is_repeated(id));
+        if is_repeated {
+            self.gate.metrics.repeated.inc();
+        }
+        is_repeated
     }
 
     fn publish_by_alias(&mut self, publish: &Publish<'_>, ingest_time: Timestamp) {
@@ -48,6 +67,9 @@ impl<P: Producer> Session<P> {
     }
 
     fn enter(&mut self, publish: &Publish<'_>, ingest_time: Timestamp) {
+        if self.is_repeated(publish) {
+            return;
+        }
         let arrival = Arrival { device: &self.device.id, crs: self.device.crs, ingest_time };
         let normalized = match Topic::parse(publish.topic) {
             Ok(Topic::Up { device, .. }) if device != self.device.id => return self.forbid(publish),
@@ -58,7 +80,7 @@ impl<P: Producer> Session<P> {
             },
             Err(error) => Err(Rejection::new(Reason::UnknownTopic, error.to_string())),
         };
-        self.ledger.enter(&self.device, arrival, publish, normalized);
+        self.ledger.enter(&self.device, arrival, publish, self.version, normalized);
     }
 
     /// MQTT 5 can refuse one message if it is one that is answered; otherwise the connection goes.
@@ -69,17 +91,23 @@ impl<P: Producer> Session<P> {
         }
         self.gate.metrics.forbidden.inc();
         match (self.version, publish.packet_id) {
-            (Version::V5, Some(packet_id)) => self.ledger.refuse(packet_id, ReasonCode::NotAuthorized),
+            (Version::V5, Some(packet_id)) => {
+                self.ledger.refuse(publish.qos, packet_id, ReasonCode::NotAuthorized);
+            }
             _ => self.end(Ending::Forbidden),
         }
     }
 
     /// An oversized PUBLISH is at the front of what was read, and `missing` bytes of it are not there yet.
     pub(super) fn begin_oversized(&mut self, publish: &Publish<'_>, missing: usize, ingest_time: Timestamp) {
+        if self.is_ahead(publish) {
+            return self.violated(Violation::ReceiveMaximum);
+        }
         self.oversized = Some(Box::new(Oversized {
             missing,
             ingest_time,
             topic: publish.topic.to_owned(),
+            qos: publish.qos,
             packet_id: publish.packet_id,
             payload_start: publish.payload[..publish.payload.len().min(KEPT)].to_vec(),
         }));
@@ -101,10 +129,20 @@ impl<P: Producer> Session<P> {
 
     fn end_oversized(&mut self) {
         let Some(oversized) = self.oversized.take() else { return };
-        let Oversized { ingest_time, topic, packet_id, payload_start, .. } = *oversized;
+        let Oversized { ingest_time, topic, qos, packet_id, payload_start, .. } = *oversized;
         let payload = &payload_start[..];
-        let publish =
-            Publish { topic: &topic, packet_id, is_retained: false, alias: None, is_text: false, payload };
+        let publish = Publish {
+            topic: &topic,
+            qos,
+            packet_id,
+            is_retained: false,
+            alias: None,
+            is_text: false,
+            payload,
+        };
+        if self.is_repeated(&publish) {
+            return;
+        }
         if let Ok(topic_name) = Topic::parse(&topic)
             && !is_own(&self.device, &topic_name)
         {
@@ -112,7 +150,7 @@ impl<P: Producer> Session<P> {
         }
         let arrival = Arrival { device: &self.device.id, crs: self.device.crs, ingest_time };
         let rejection = too_large(self.gate.limits.max_payload);
-        self.ledger.enter(&self.device, arrival, &publish, Err(rejection));
+        self.ledger.enter(&self.device, arrival, &publish, self.version, Err(rejection));
     }
 }
 
