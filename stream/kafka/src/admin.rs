@@ -37,7 +37,7 @@ use crate::settings::LARGEST_BYTES;
 use crate::{Cleanup, ConnectError, Options, TopicPlan, TopicPlans, settings};
 
 /// How long a broker has for an answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a new topic may take to be known everywhere.
 const SETTLING: Duration = Duration::from_secs(30);
 

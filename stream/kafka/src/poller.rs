@@ -171,13 +171,19 @@ impl Poller {
             if position < oldest {
                 let lost = self.context().cutting().skip_to(place, oldest);
                 self.context().lost(place, lost);
-                let topic = self.context().names.of(place.topic);
-                let to = rdkafka::Offset::Offset(oldest.cast_signed());
-                let sought = self.consumer.seek(topic, place.partition.cast_signed(), to, PATIENCE);
-                sought.map_err(log_error)?;
+                self.go_to(place, oldest).map_err(log_error)?;
             }
         }
         Ok(())
+    }
+
+    /// A partition that has met an error takes no seek; it is given up and taken again, here alone.
+    fn go_to(&self, place: TopicPartition, offset: Offset) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        let at = rdkafka::Offset::Offset(offset.cast_signed());
+        list.add_partition_offset(self.context().names.of(place.topic), place.partition.cast_signed(), at)?;
+        self.consumer.incremental_unassign(&list)?;
+        self.consumer.incremental_assign(&list)
     }
 
     /// After the log was closed: reads what was there, and then says that no more comes.

@@ -154,7 +154,7 @@ impl Rebalances {
     fn assign(&self, consumer: &BaseConsumer<Rebalances>, list: &mut TopicPartitionList) {
         let places = self.places(list);
         let Some(starts) = self.starts(consumer, &places) else { return };
-        *self.member.lock().unwrap_or_else(PoisonError::into_inner) = consumer.group_metadata().map(Arc::new);
+        self.confirm(consumer);
         for (place, start) in places.iter().zip(starts) {
             let from = start
                 .next
@@ -172,6 +172,11 @@ impl Rebalances {
             return self.send(Err(log_error(error)));
         }
         self.seat.assign(&places);
+    }
+
+    /// What we hold is ours under this membership.
+    fn confirm(&self, consumer: &BaseConsumer<Rebalances>) {
+        *self.member.lock().unwrap_or_else(PoisonError::into_inner) = consumer.group_metadata().map(Arc::new);
     }
 
     /// Where to begin; asked again and again until it is told. `None`: the reader is gone.
@@ -200,9 +205,12 @@ impl Rebalances {
         let is_lost = consumer.assignment_lost();
         let read = self.cutting().take();
         if self.beginning.is_told() && !self.seat.is_left() && !places.is_empty() {
-            match is_lost {
-                true => self.fence(),
-                false => self.hand_over(&places, read),
+            if is_lost {
+                self.fence();
+            } else {
+                // They are still ours, under a membership that the last commit needs.
+                self.confirm(consumer);
+                self.hand_over(&places, read);
             }
         }
         for place in &places {

@@ -74,7 +74,7 @@ pub(crate) fn reader(options: &Options, group: &str) -> ClientConfig {
         .set("group.instance.id", &options.instance)
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("session.timeout.ms", millis(options.session_timeout))
-        .set("heartbeat.interval.ms", millis(options.session_timeout / 5))
+        .set("heartbeat.interval.ms", millis(options.session_timeout / 10))
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("isolation.level", "read_committed")

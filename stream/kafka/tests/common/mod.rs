@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+pub mod sums;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +25,12 @@ pub fn prefix(name: &str) -> String {
 
 /// For one broker, with so many partitions of each topic.
 pub fn options(prefix: &str, instance: &str, partitions: u32) -> Options {
-    let mut options = Options::new(broker(), instance);
+    options_at(&broker(), prefix, instance, partitions)
+}
+
+/// The same, elsewhere.
+pub fn options_at(broker: &str, prefix: &str, instance: &str, partitions: u32) -> Options {
+    let mut options = Options::new(broker, instance);
     options.prefix = prefix.to_owned();
     options.topics = options.topics.on_brokers(1);
     for topic in Topic::ALL {
@@ -41,7 +48,11 @@ pub async fn connect(options: Options) -> Log {
 }
 
 pub fn metrics() -> Metrics {
-    Metrics::register(&prometheus::Registry::new()).unwrap()
+    metrics_in(&prometheus::Registry::new())
+}
+
+pub fn metrics_in(registry: &prometheus::Registry) -> Metrics {
+    Metrics::register(registry).unwrap()
 }
 
 /// From a test that can't wait: on a thread and a runtime of its own.

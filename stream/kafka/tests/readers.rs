@@ -1,0 +1,117 @@
+//! What only this engine's readers meet: retention, forgotten records, and readers of the same name.
+#![allow(clippy::unwrap_used, reason = "clippy does not see that this is test code")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::sums::{IN, numbers};
+use common::{broker, connect, metrics_in, options, prefix};
+use kafka::{KafkaConsumer, Log};
+use prometheus::Registry;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use records::{Consumer, Delivery, Fetched, LogError, Pipe, Producer, TopicPartition};
+use tokio::time::timeout;
+
+const PLACE: TopicPartition = TopicPartition { topic: IN, partition: 0 };
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running reader, and one that comes back, are told how much they have missed; it is counted.
+#[tokio::test]
+#[ignore = "needs Kafka"]
+async fn what_retention_removed_unread_is_told() {
+    let options = options(&prefix("retention"), "one", 1);
+    let name = format!("{}{IN}", options.prefix);
+    let registry = Registry::new();
+    drop(connect(options.clone()).await);
+    let log = Log::connect(options, metrics_in(&registry)).await.unwrap();
+    append(&log, 0..100).await;
+    let mut consumer = log.consumer("late", &[IN]);
+    consumer.commit(&[(PLACE, 10)]).await.unwrap();
+    drop(consumer);
+    remove_below(&name, 50).await;
+    let mut consumer = log.consumer("late", &[IN]);
+    let fetched = next(&mut consumer).await.unwrap();
+    assert_eq!((fetched.first, fetched.lost, fetched.next()), (50, 40, 100));
+    let lost =
+        registry.gather().into_iter().find(|family| family.name() == "sluice_kafka_lost_records_total");
+    let lost: f64 = lost.unwrap().get_metric().iter().map(|metric| metric.get_counter().get_value()).sum();
+    assert_eq!(lost, 40.0);
+    append(&log, 100..101).await;
+    assert_eq!(next(&mut consumer).await.unwrap().lost, 0);
+}
+
+/// A job without a state has all to read again; what is missing beyond its commit is lost, the rest is not.
+#[tokio::test]
+#[ignore = "needs Kafka"]
+async fn a_job_misses_what_it_had_not_committed() {
+    let options = options(&prefix("job-retention"), "one", 1);
+    let name = format!("{}{IN}", options.prefix);
+    let log = connect(options).await;
+    append(&log, 0..100).await;
+    let mut pipe = log.pipe("job", IN);
+    assert!(matches!(pipe.poll().await.unwrap(), Some(Delivery::Assigned { .. })));
+    pipe.commit(records::Commit { offsets: vec![(0, 30)], ..Default::default() }).await.unwrap();
+    drop(pipe);
+    for (oldest, expected) in [(20, (20, 0)), (50, (50, 20))] {
+        remove_below(&name, oldest).await;
+        let mut pipe = log.pipe("job", IN);
+        let assigned = timeout(PATIENCE, pipe.poll()).await.unwrap().unwrap();
+        assert!(
+            matches!(assigned, Some(Delivery::Assigned { snapshot: None, committed: 30, .. })),
+            "{assigned:?}"
+        );
+        match timeout(PATIENCE, pipe.poll()).await.unwrap().unwrap() {
+            Some(Delivery::Records(fetched)) => assert_eq!((fetched.first, fetched.lost), expected),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A position beyond the end means that records which were read are gone.
+#[tokio::test]
+#[ignore = "needs Kafka"]
+async fn a_position_beyond_the_end_is_damage() {
+    let log = connect(options(&prefix("beyond"), "one", 1)).await;
+    append(&log, 0..10).await;
+    let mut consumer = log.consumer("beyond", &[IN]);
+    consumer.commit(&[(PLACE, 1000)]).await.unwrap();
+    drop(consumer);
+    let answer = next(&mut log.consumer("beyond", &[IN])).await;
+    assert!(matches!(answer, Err(LogError::Damaged { offset: 1000, .. })), "{answer:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs Kafka"]
+async fn a_consumer_of_the_same_name_takes_over() {
+    let log = connect(options(&prefix("named"), "one", 1)).await;
+    append(&log, 0..10).await;
+    let mut older = log.consumer("sink", &[IN]);
+    assert_eq!(next(&mut older).await.unwrap().next(), 10);
+    let mut newer = log.consumer("sink", &[IN]);
+    assert_eq!(next(&mut newer).await.unwrap().next(), 10);
+    let answer = next(&mut older).await;
+    assert!(matches!(answer, Err(LogError::Fenced)), "{answer:?}");
+}
+
+async fn next(consumer: &mut KafkaConsumer) -> Result<Fetched, LogError> {
+    let polled = timeout(PATIENCE, consumer.poll()).await.expect("this comes soon")?;
+    Ok(polled.expect("the log is open"))
+}
+
+async fn append(log: &Log, range: std::ops::Range<u64>) {
+    log.append(vec![(PLACE, numbers(range))]).await.unwrap();
+}
+
+/// As retention does it.
+async fn remove_below(topic: &str, oldest: i64) {
+    let mut config = ClientConfig::new();
+    let admin: AdminClient<DefaultClientContext> =
+        config.set("bootstrap.servers", broker()).create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Offset(oldest)).unwrap();
+    let removed = admin.delete_records(&list, &AdminOptions::new()).await.unwrap();
+    removed.elements().iter().for_each(|at| at.error().unwrap());
+}

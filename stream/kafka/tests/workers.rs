@@ -1,0 +1,103 @@
+//! Workers of one job that come, go and die under load: their outputs are those of one worker without a mishap.
+#![allow(clippy::unwrap_used, reason = "clippy does not see that this is test code")]
+
+mod common;
+
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use common::sums::{IN, Worker, check, feed};
+use common::{connect, options, prefix};
+use records::LogError;
+
+const PARTITIONS: u32 = 4;
+const PREFIX: &str = "SLUICE_TEST_KAFKA_PREFIX";
+const INSTANCE: &str = "SLUICE_TEST_KAFKA_INSTANCE";
+
+/// Two processes, one of them killed at random every second or so and started again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka"]
+async fn killed_workers_neither_lose_nor_double() {
+    const KILLS: u64 = 8;
+    let prefix = prefix("killed");
+    let log = connect(options(&prefix, "test", PARTITIONS)).await;
+    let fed = {
+        let log = log.clone();
+        tokio::spawn(async move { feed(&log, PARTITIONS, Duration::from_secs(14)).await })
+    };
+    let mut workers = [spawn(&prefix, "a"), spawn(&prefix, "b")];
+    for kill in 0..KILLS {
+        tokio::time::sleep(Duration::from_millis(900 + 377 * kill % 800)).await;
+        let worker = [0, 1, 1, 0, 1, 0, 0, 1][kill as usize % 8];
+        workers[worker].0.kill().unwrap();
+        workers[worker].0.wait().unwrap();
+        workers[worker] = spawn(&prefix, ["a", "b"][worker]);
+    }
+    let count = fed.await.unwrap();
+    assert!(count > 5_000, "{count} is too little to be hit in its middle");
+    check(&log, PARTITIONS, count, Duration::from_secs(60)).await;
+}
+
+/// A worker alone, two that join it, and alone again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka"]
+async fn workers_come_and_go_and_outputs_stay_equal() {
+    let prefix = prefix("rebalanced");
+    let log = connect(options(&prefix, "test", PARTITIONS)).await;
+    let fed = {
+        let log = log.clone();
+        tokio::spawn(async move { feed(&log, PARTITIONS, Duration::from_secs(20)).await })
+    };
+    let first = tokio::spawn(live(prefix.clone(), "first", Duration::from_secs(60)));
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let others =
+        ["second", "third"].map(|name| tokio::spawn(live(prefix.clone(), name, Duration::from_secs(7))));
+    for other in others {
+        let (assigned, _) = other.await.unwrap();
+        assert!(assigned > 0, "a worker that joins gets a share");
+    }
+    let count = fed.await.unwrap();
+    check(&log, PARTITIONS, count, Duration::from_secs(40)).await;
+    first.abort();
+    let aborted = first.await;
+    assert!(aborted.is_err(), "the first worker has worked to the end: {aborted:?}");
+}
+
+/// A worker of this process that is gone after so long, without a last commit. Tells what came and went.
+async fn live(prefix: String, instance: &'static str, duration: Duration) -> (u64, u64) {
+    let log = connect(options(&prefix, instance, PARTITIONS)).await;
+    let mut worker = Worker::default();
+    let end = tokio::time::timeout(duration, worker.work(log.pipe("sums", IN))).await;
+    assert!(end.is_err(), "{instance} has ended: {end:?}");
+    (worker.seen.assigned.load(Ordering::Relaxed), worker.seen.revoked.load(Ordering::Relaxed))
+}
+
+/// A process that is killed when nobody holds it any more.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn spawn(prefix: &str, instance: &str) -> Process {
+    let mut worker = Command::new(std::env::current_exe().unwrap());
+    worker.args(["the_worker", "--exact", "--ignored"]).env(PREFIX, prefix).env(INSTANCE, instance);
+    Process(worker.stdout(Stdio::null()).spawn().unwrap())
+}
+
+/// Begins again after every error, as the stream stage does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs somebody who starts it"]
+async fn the_worker() {
+    let (Ok(prefix), Ok(instance)) = (std::env::var(PREFIX), std::env::var(INSTANCE)) else { return };
+    let log = connect(options(&prefix, &instance, PARTITIONS)).await;
+    loop {
+        let error = Worker::default().work(log.pipe("sums", IN)).await;
+        eprintln!("{instance}: {error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
+        assert!(!matches!(error, LogError::Damaged { .. }), "{error}");
+    }
+}
