@@ -32,6 +32,19 @@ pub enum OpenError {
         /// What it is instead.
         found: String,
     },
+    /// A transaction in the write-ahead file is broken and whole ones stand behind it, which SQLite would forget.
+    /// Keep a copy of the folder; without that file the log is as it was at its last checkpoint.
+    #[error(
+        "{} is damaged in frame {frame}, and acknowledged records stand behind it: keep a copy of the folder; \
+         without this file the log opens as it was at its last checkpoint",
+        path.display()
+    )]
+    Torn {
+        /// The write-ahead file.
+        path: PathBuf,
+        /// The first that is not as it was written, from 1; 0 is the head of the file.
+        frame: u64,
+    },
     /// The number of partitions is fixed when a log is made.
     #[error(
         "{topic} has {stored} partitions in the existing log and {asked} in the options; they can't change"

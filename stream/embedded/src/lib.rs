@@ -28,6 +28,7 @@ mod seat;
 mod shared;
 mod stats;
 mod transaction;
+mod wal;
 mod writer;
 
 mod backup;

@@ -16,7 +16,9 @@ use crate::request::Request;
 use crate::roster::Roster;
 use crate::seat::ReaderName;
 use crate::shared::{Handle, Shared, Stage};
-use crate::{EmbeddedConsumer, EmbeddedPipe, Metrics, OpenError, Options, Stats, schema, verify, writer};
+use crate::{
+    EmbeddedConsumer, EmbeddedPipe, Metrics, OpenError, Options, Stats, schema, verify, wal, writer,
+};
 
 /// Tells the time of an append, for retention by age.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -40,6 +42,7 @@ impl Log {
         std::fs::create_dir_all(dir).map_err(folder)?;
         let lock = FolderLock::take(dir)?;
         let path = dir.join("log.db");
+        wal::check(&path)?;
         let conn = schema::open(&path, &options, clock())?;
         let storage = |source| OpenError::Storage { path: path.clone(), source };
         let shared = Arc::new(load(&path, &conn, options, clock, metrics).map_err(storage)?);

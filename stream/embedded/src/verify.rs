@@ -8,11 +8,12 @@ use rusqlite::Connection;
 
 use crate::error::{Fault, InspectError};
 use crate::layout::table;
+use crate::lock::FolderLock;
 use crate::partition::Extent;
 use crate::row::Row;
 use crate::schema::{self, from_sql, to_sql};
 use crate::stored::{Stored, storage};
-use crate::{ReaderName, range};
+use crate::{ReaderName, range, wal};
 
 /// So many of SQLite's own complaints are told at most.
 const COMPLAINTS: usize = 20;
@@ -65,15 +66,22 @@ pub enum Damage {
     File(String),
 }
 
-/// Reads everything, also while the log is open elsewhere: every page, every row with its checksum, every snapshot.
+/// Reads everything, also while the log is open elsewhere: every page, every row with its checksum, every snapshot;
+/// and the write-ahead file that a crash has left.
 ///
 /// Takes as long as reading the file; while SQLite looks at its pages the write-ahead file of a busy log grows.
 ///
 /// # Errors
 /// There is no log, or it can't be read at all.
 pub fn verify(dir: &Path) -> Result<Verification, InspectError> {
-    let stored = Stored::open(dir)?;
     let mut found = Verification::default();
+    found.left_behind(dir);
+    let stored = match Stored::open(dir) {
+        Ok(stored) => stored,
+        // Without what is damaged there, SQLite may find nothing at all.
+        Err(_) if !found.damages.is_empty() => return Ok(found),
+        Err(error) => return Err(error),
+    };
     for at in stored.partitions(None) {
         match stored.extent(at) {
             Ok(extent) => found.partition(&stored, at, extent),
@@ -87,6 +95,17 @@ pub fn verify(dir: &Path) -> Result<Verification, InspectError> {
 }
 
 impl Verification {
+    /// What SQLite would pass over in silence. While somebody writes, the file is his.
+    fn left_behind(&mut self, dir: &Path) {
+        let is_left = dir.join("log.lock").exists();
+        if is_left
+            && let Ok(_lock) = FolderLock::take(dir)
+            && let Err(error) = wal::check(&dir.join("log.db"))
+        {
+            self.damages.push(Damage::File(error.to_string()));
+        }
+    }
+
     fn partition(&mut self, stored: &Stored, at: TopicPartition, extent: Extent) {
         let mut position = extent.first;
         loop {
