@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use records::{Offset, Topic, TopicPartition};
+use rusqlite::OptionalExtension;
 
 use crate::layout::table;
 use crate::options::Retention;
@@ -148,20 +149,24 @@ impl Retainer {
         for goal in &mut goals {
             goal.bytes = goal.bytes.max(pressure);
         }
-        goals.retain(|goal| goal.bytes > 0 || self.may_be_old(goal));
+        goals.retain(|goal| goal.bytes > 0 || self.may_be_old(goal, now));
         // Who has the most to give gives first.
         goals.sort_by_key(|goal| std::cmp::Reverse(bytes(shared, goal.index)));
         goals
     }
 
-    fn may_be_old(&self, goal: &Goal) -> bool {
+    fn may_be_old(&self, goal: &Goal, now: i64) -> bool {
         let before = goal.before_ms.unwrap_or(i64::MIN);
-        self.oldest_ms[goal.index].unwrap_or(i64::MIN) < before
+        // What was noted before the clock stepped back says nothing.
+        let oldest = self.oldest_ms[goal.index].filter(|oldest| *oldest <= now);
+        oldest.unwrap_or(i64::MIN) < before
     }
 
     fn remove(&mut self, session: &Session<'_>, goal: Goal) -> rusqlite::Result<bool> {
         let partition = &session.shared.partitions[goal.index];
-        let rows = oldest_rows(session, partition.at)?;
+        let now = (session.shared.clock)().millis();
+        let mut rows = oldest_rows(session, partition.at)?;
+        believe(&mut rows, now, || first_stamp_until(session, partition.at, now))?;
         let step_bytes = STEP_BYTES.max(2 * self.appended);
         let count = goal.removable(&rows, partition.extent().next, step_bytes);
         self.oldest_ms[goal.index] = rows.get(count).map(|row| row.appended_ms);
@@ -283,6 +288,32 @@ fn oldest_rows(session: &Session<'_>, at: TopicPartition) -> rusqlite::Result<Ve
     statement.query_map([], old)?.collect()
 }
 
+/// When rows were appended as far as a clock that was ahead can be believed: not after now, and not after a row behind
+/// them was. Without this, what was appended under such a clock would stay until the time comes that it said, and so
+/// would everything behind it.
+///
+/// `settled`: the stamp of the first row of the partition that is not after now.
+fn believe(
+    rows: &mut [Old],
+    now: i64,
+    settled: impl FnOnce() -> rusqlite::Result<Option<i64>>,
+) -> rusqlite::Result<()> {
+    let mut latest = match rows.last() {
+        Some(last) if last.appended_ms > now => settled()?.unwrap_or(now),
+        _ => now,
+    };
+    for row in rows.iter_mut().rev() {
+        latest = latest.min(row.appended_ms);
+        row.appended_ms = latest;
+    }
+    Ok(())
+}
+
+fn first_stamp_until(session: &Session<'_>, at: TopicPartition, now: i64) -> rusqlite::Result<Option<i64>> {
+    let sql = format!("SELECT appended_ms FROM {} WHERE appended_ms <= ?1 ORDER BY first LIMIT 1", table(at));
+    session.conn.query_row(&sql, [now], |row| row.get(0)).optional()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,6 +323,21 @@ mod tests {
         let row = |n: u64| Old { next: 10 * (n + 1), appended_ms: 1000 * n as i64, bytes: 100 };
         let rows: Vec<_> = (0..5).map(row).collect();
         assert_eq!(goal.removable(&rows, 50, 350), count, "{goal:?}");
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_is_not_believed() {
+        let check = |stamps: &[i64], settled: Option<i64>, believed: &[i64]| {
+            let old = |stamp: &i64| Old { next: 0, appended_ms: *stamp, bytes: 0 };
+            let mut rows: Vec<_> = stamps.iter().map(old).collect();
+            believe(&mut rows, 100, || Ok(settled)).expect("nothing is read");
+            assert_eq!(rows.iter().map(|row| row.appended_ms).collect::<Vec<_>>(), believed, "{stamps:?}");
+        };
+        check(&[], None, &[]);
+        check(&[10, 20, 30], None, &[10, 20, 30]);
+        check(&[10, 50, 20, 30], None, &[10, 20, 20, 30]);
+        check(&[10, 900, 950], None, &[10, 100, 100]);
+        check(&[900, 950], Some(40), &[40, 40]);
     }
 
     #[test]

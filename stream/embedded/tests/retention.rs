@@ -67,6 +67,31 @@ async fn old_records_go_and_the_newest_row_stays() {
     assert_eq!(append(&log, T0, batch(["e"])).await, 4);
 }
 
+/// A clock that was ten years ahead and was put right: what was appended meanwhile goes an hour after that, not in ten
+/// years, and does not keep what stands behind it.
+#[tokio::test]
+async fn a_clock_that_steps_back_keeps_nothing_for_ever() {
+    const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 86_400);
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::default();
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    let options = keep(None, Some(Duration::from_secs(3600)));
+    let log = Log::open(dir.path(), options, clock.clock(), metrics).unwrap();
+    clock.advance(TEN_YEARS);
+    for _ in 0..30 {
+        append(&log, T0, batch(["ahead"])).await;
+    }
+    clock.set_back(TEN_YEARS);
+    assert_eq!(append(&log, T0, batch(["right"])).await, 30);
+    clock.advance(Duration::from_secs(1800));
+    append(&log, T0, batch(["later"])).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(telemetry(&log).0, 0);
+    clock.advance(Duration::from_secs(1801));
+    eventually(|| telemetry(&log).0 == 31).await;
+    assert_eq!(telemetry(&log).1, 32);
+}
+
 #[tokio::test]
 async fn what_somebody_has_not_read_stays() {
     let dir = tempfile::tempdir().unwrap();

@@ -20,6 +20,10 @@ impl TestClock {
         self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
+    pub fn set_back(&self, by: Duration) {
+        self.0.fetch_sub(i64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
     pub fn clock(&self) -> Clock {
         let clock = self.clone();
         Arc::new(move || Timestamp(clock.0.load(Ordering::Relaxed)))
