@@ -2,7 +2,9 @@
 
 mod clock;
 mod influx;
+mod mapping;
 mod section;
+mod source;
 mod units;
 mod webhook;
 
@@ -10,6 +12,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gateway::SourceConfig;
+use gateway::normalize::mapping::Mapping;
 use toml::de::DeTable;
 
 pub use influx::InfluxConfig;
@@ -26,6 +30,10 @@ pub struct Config {
     pub log: LogConfig,
     /// Where devices connect.
     pub gateway: GatewayConfig,
+    /// What JSON on other topic names means.
+    pub mappings: Vec<Mapping>,
+    /// Brokers whose messages are taken in.
+    pub sources: Vec<SourceConfig>,
     /// Windows, rules, alerts.
     pub stream: StreamConfig,
     /// How the clocks of devices are judged.
@@ -139,6 +147,8 @@ impl Default for Config {
                 max_payload_bytes: 256 << 10,
                 connect_timeout: 10 * SECOND,
             },
+            mappings: Vec::new(),
+            sources: Vec::new(),
             stream: StreamConfig {
                 rules: None,
                 workers: 2,
@@ -180,6 +190,8 @@ fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
         data: root.path("data", problems).unwrap_or(default.data),
         log: read_log(root.section("log", problems), default.log, problems),
         gateway: read_gateway(root.section("gateway", problems), default.gateway, problems),
+        mappings: mapping::read(root.tables("mapping", problems), problems),
+        sources: source::read(root.tables("source", problems), problems),
         stream: read_stream(root.section("stream", problems), default.stream, problems),
         clock: clock::read(root.section("clock", problems), problems),
         store: read_store(root.section("store", problems), default.store, problems),

@@ -37,6 +37,12 @@ enum Command {
     Check {
         /// The file
         file: PathBuf,
+        /// A payload: show what the mappings make of it
+        #[arg(long = "try", value_name = "SAMPLE.json")]
+        sample: Option<PathBuf>,
+        /// The topic name it comes on; without one, an example for each mapping
+        #[arg(long, requires = "sample")]
+        topic: Option<String>,
     },
     /// Register devices and manage what they prove themselves by
     #[command(subcommand)]
@@ -61,7 +67,10 @@ fn main() -> ExitCode {
     let result = match arguments.command.unwrap_or(Command::All) {
         Command::All => command::all::run(config),
         Command::Demo(demo) => command::demo::run(config, &demo, &terminal),
-        Command::Check { file } => command::check::run(&file),
+        Command::Check { file, sample, topic } => match sample {
+            None => command::check::run(&file),
+            Some(sample) => command::check::try_sample(&file, &sample, topic.as_deref()),
+        },
         Command::Device(device) => command::device::run(config, device),
         Command::Store(store) => command::store::run(config, store),
         Command::Log(log) => command::log::run(config, log),

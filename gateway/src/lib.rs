@@ -17,6 +17,7 @@ mod transport;
 pub mod normalize;
 
 pub mod forward;
+pub mod source;
 
 mod announce;
 mod identity;
@@ -34,6 +35,7 @@ pub use gateway::run;
 pub use limits::Limits;
 pub use metrics::Metrics;
 pub use registry::{Credential, Directory, Entry, NewDevice, Password, Registry};
+pub use source::{MqttVersion, Source, SourceConfig};
 
 use records::Timestamp;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What the gateway counts. Labels are bounded; no device is ever one.
 
 use crate::session::{Ending, Refusal};
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use records::Reason;
 
 /// The gateway's metrics. Sessions count once per append, not once per message.
@@ -20,6 +20,7 @@ pub struct Metrics {
     pub(crate) waiting_appends: IntGauge,
     refusals: IntCounterVec,
     endings: IntCounterVec,
+    sources: IntGaugeVec,
 }
 
 impl Metrics {
@@ -69,6 +70,16 @@ impl Metrics {
                 "Sessions that are over, by reason.",
                 "reason",
             )?,
+            sources: register(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "sluice_gateway_source_connected",
+                        "Whether a configured broker is connected: 1 or 0.",
+                    ),
+                    &["source"],
+                )?,
+            )?,
         })
     }
 
@@ -99,6 +110,11 @@ impl Metrics {
 
     pub(crate) fn count_ending(&self, ending: Ending) {
         self.endings.with_label_values(&[ending.name()]).inc();
+    }
+
+    /// Whether a source has its broker.
+    pub(crate) fn set_source(&self, source: &str, is_connected: bool) {
+        self.sources.with_label_values(&[source]).set(i64::from(is_connected));
     }
 
     /// Counts a connection until the returned value is dropped.

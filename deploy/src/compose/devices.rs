@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway::Registry;
+use gateway::{Metrics, Registry, Source};
 use tokio::net::TcpListener;
 
 use super::{Site, registered};
@@ -18,8 +18,9 @@ pub(super) fn start(site: &mut Site<'_>, mqtt: TcpListener) -> Result<Arc<Regist
     let registry =
         Registry::open(&site.folder.registry()).map_err(|error| Failure::because("registry", &error))?;
     let registry = Arc::new(registry);
-    let metrics = Arc::new(registered(gateway::Metrics::register(&site.metrics))?);
+    let metrics = Arc::new(registered(Metrics::register(&site.metrics))?);
     let limits = limits(site.config);
+    start_sources(site, &registry, &limits, &metrics);
     site.supervisor.spawn("gateway", {
         let (log, registry) = (site.log.clone(), registry.clone());
         |stop| async move {
@@ -27,6 +28,27 @@ pub(super) fn start(site: &mut Site<'_>, mqtt: TcpListener) -> Result<Arc<Regist
         }
     });
     Ok(registry)
+}
+
+/// One part for each broker, so that one that is gone disturbs no other.
+fn start_sources(
+    site: &mut Site<'_>,
+    registry: &Arc<Registry>,
+    limits: &gateway::Limits,
+    metrics: &Arc<Metrics>,
+) {
+    for config in &site.config.sources {
+        let source = Source {
+            config: config.clone(),
+            mappings: site.config.mappings.as_slice().into(),
+            log: site.log.clone(),
+            registry: registry.clone(),
+            clock: clock::shared(),
+            limits: limits.clone(),
+            metrics: metrics.clone(),
+        };
+        site.supervisor.spawn("source", |stop| async move { Ok(gateway::source::run(source, stop).await?) });
+    }
 }
 
 fn limits(config: &Config) -> gateway::Limits {

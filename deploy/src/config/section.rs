@@ -89,6 +89,79 @@ impl<'i> Section<'i> {
         Section { path, table }
     }
 
+    /// The tables of an array of that name, as `[[name]]` writes them; none when it is absent.
+    pub fn tables(&mut self, name: &str, problems: &mut Problems<'_>) -> Vec<Section<'i>> {
+        let path = self.path_of(name);
+        let Some(value) = self.take(name) else { return Vec::new() };
+        let span = value.span();
+        let DeValue::Array(items) = value.into_inner() else {
+            problems.add(Some(span), &path, format!("must be tables, each begun by [[{path}]]"));
+            return Vec::new();
+        };
+        let tables = items.into_iter().enumerate().filter_map(|(index, item)| {
+            let (span, path) = (item.span(), format!("{path}[{index}]"));
+            match item.into_inner() {
+                DeValue::Table(table) => Some(Section { path, table }),
+                other => {
+                    problems.add(Some(span), path, format!("must be a table, not {}", other.type_str()));
+                    None
+                }
+            }
+        });
+        tables.collect()
+    }
+
+    /// A list of texts, each with its place; none when it is absent.
+    pub fn texts(&mut self, name: &str, problems: &mut Problems<'_>) -> Vec<(Range<usize>, String)> {
+        let path = self.path_of(name);
+        let Some(value) = self.take(name) else { return Vec::new() };
+        let is_text = |item: &Spanned<DeValue<'_>>| item.get_ref().as_str().is_some();
+        match value.get_ref() {
+            DeValue::Array(items) if items.iter().all(is_text) => {
+                let text =
+                    |item: &Spanned<DeValue<'_>>| Some((item.span(), item.get_ref().as_str()?.to_owned()));
+                items.iter().filter_map(text).collect()
+            }
+            _ => {
+                problems.add(Some(value.span()), path, "must be a list of texts");
+                Vec::new()
+            }
+        }
+    }
+
+    /// The keys that nobody has asked for yet.
+    pub fn keys(&self) -> Vec<String> {
+        self.table.keys().map(|key| key.get_ref().to_string()).collect()
+    }
+
+    /// Whether a table stands under that name.
+    pub fn has_table(&self, name: &str) -> bool {
+        self.table.iter().any(|(key, value)| key.get_ref() == name && value.get_ref().as_table().is_some())
+    }
+
+    /// A text that `read` understands.
+    pub fn read<T>(
+        &mut self,
+        name: &str,
+        problems: &mut Problems<'_>,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.parsed(name, problems, "a text", read)
+    }
+
+    /// The same, and it must be there.
+    pub fn required<T>(
+        &mut self,
+        name: &str,
+        problems: &mut Problems<'_>,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if self.span(name).is_none() {
+            problems.add(None, self.path_of(name), "is missing");
+        }
+        self.read(name, problems, read)
+    }
+
     /// A text.
     pub fn text(&mut self, name: &str, problems: &mut Problems<'_>) -> Option<String> {
         self.parsed(name, problems, "a text", |text| Ok(text.to_owned()))

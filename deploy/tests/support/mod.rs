@@ -3,5 +3,6 @@
 
 pub mod browser;
 pub mod device;
+pub mod mosquitto;
 pub mod outcome;
 pub mod sluice;

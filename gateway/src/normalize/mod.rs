@@ -4,6 +4,7 @@
 
 mod coordinates;
 mod frame;
+pub mod mapping;
 mod senml;
 mod unit;
 

@@ -4,6 +4,7 @@ mod directory;
 mod entry;
 mod password;
 mod schema;
+mod subscriptions;
 
 pub use directory::Directory;
 pub use entry::{Entry, NewDevice};

@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     ) STRICT",
     // The system of lon and lat, which stand here as they were stated, and of what the device states itself.
     "ALTER TABLE device ADD COLUMN crs TEXT NOT NULL DEFAULT 'wgs84'",
+    "CREATE TABLE subscription (source TEXT NOT NULL, filter TEXT NOT NULL, PRIMARY KEY (source, filter)) STRICT",
 ];
 
 /// How long one process waits for the other's transaction.
