@@ -7,6 +7,7 @@ pub mod device;
 pub mod log;
 pub mod password;
 pub mod store;
+pub mod topic;
 
 use std::fmt::Display;
 use std::path::Path;

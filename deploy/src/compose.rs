@@ -4,48 +4,51 @@ mod devices;
 mod influx;
 mod jobs;
 mod listeners;
+mod log;
 mod outlets;
+mod spool;
 mod webhook;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use embedded::Log;
 use gateway::Registry;
 use prometheus::Registry as MetricsRegistry;
-use records::Topic;
 use stream::rule::Ruleset;
 
 use crate::admin::{self, Readiness};
-use crate::clock;
+use crate::cluster::Cluster;
 use crate::command::Failure;
 use crate::config::Config;
+use crate::engine::Engine;
 use crate::folder::Folder;
+use crate::role::Role;
 use crate::supervise::{Ending, Supervisor};
 use listeners::Listeners;
 
 /// All stages together have this long to stop.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Everything in one process, running.
+/// The parts of one process, running.
 pub struct Sluice {
     /// Where it listens.
     pub addresses: Addresses,
-    /// Who may connect.
-    pub registry: Arc<Registry>,
+    /// Who may connect; `None` without a gateway.
+    pub registry: Option<Arc<Registry>>,
     supervisor: Supervisor,
     readiness: Readiness,
-    log: Log,
+    /// In the order in which data flows.
+    logs: Vec<Engine>,
 }
 
 /// The listeners' addresses, with the ports that the system chose where the configuration says 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Addresses {
-    /// MQTT.
-    pub mqtt: SocketAddr,
-    /// Page and API.
-    pub console: SocketAddr,
+    /// MQTT; `None` without a gateway.
+    pub mqtt: Option<SocketAddr>,
+    /// Page and API; `None` without sinks.
+    pub console: Option<SocketAddr>,
     /// Metrics and health.
     pub admin: SocketAddr,
 }
@@ -54,38 +57,57 @@ pub struct Addresses {
 struct Site<'a> {
     config: &'a Config,
     folder: Folder,
-    log: Log,
     metrics: MetricsRegistry,
     supervisor: Supervisor,
 }
 
 impl Sluice {
-    /// Builds and starts every part. What can be wrong with ports and files is found before anything is started.
+    /// Builds and starts every part of `role`. What can be wrong with ports and files is found before anything is
+    /// started.
     ///
     /// # Errors
     /// The first part that can't be built, in words for the terminal.
-    pub async fn start(config: &Config, rules: Ruleset) -> Result<Sluice, Failure> {
+    pub async fn start(config: &Config, rules: Ruleset, role: Role) -> Result<Sluice, Failure> {
+        role.check(config)?;
         let metrics = MetricsRegistry::new();
         let readiness = Readiness::default();
 
         // ### Listeners: bound before any part runs, so that a port in use stops nothing half-way.
-        let listeners = Listeners::bind(config).await?;
+        let listeners = Listeners::bind(config, role).await?;
         let addresses = listeners.addresses()?;
 
-        // ### Data: the folder, the log.
+        // ### Data: the folder, the gateway's spool when there is one, the log.
         let folder = Folder::create(&config.data)?;
-        let log = open_log(config, &folder, &metrics)?;
-        let mut site =
-            Site { config, folder, log, metrics: metrics.clone(), supervisor: Supervisor::default() };
+        let cluster = Cluster::of(config, &metrics)?;
+        let spool = spool::open(config, role, &folder, &metrics)?;
+        let log = log::open(config, role, &folder, cluster.as_ref(), spool.as_ref(), &metrics).await?;
+        let logs = spool.iter().cloned().map(Engine::Embedded).chain([log.clone()]).collect();
+        let supervisor = Supervisor::default();
+        let mut site = Site { config, folder, metrics: metrics.clone(), supervisor };
 
         // ### Gateway: devices → telemetry.
-        let registry = devices::start(&mut site, listeners.mqtt)?;
+        let registry = match listeners.mqtt {
+            None => None,
+            Some(mqtt) => {
+                let to = spool.clone().map_or_else(|| log.clone(), Engine::Embedded);
+                Some(devices::start(&mut site, to, mqtt)?)
+            }
+        };
+
+        // ### Forwarder: spool → telemetry.
+        if let (Some(spool), Some(cluster)) = (spool, cluster) {
+            spool::forward(&mut site, spool, cluster)?;
+        }
 
         // ### Stream: telemetry → observations, aggregates, alerts; aggregates → alerts.
-        jobs::start(&mut site, rules)?;
+        if role.has_stream() {
+            jobs::start(&mut site, &log, rules)?;
+        }
 
         // ### Sinks and console: observations, aggregates, alerts → series, alert book, device book, page, API.
-        outlets::start(&mut site, listeners.page)?;
+        if let Some(page) = listeners.page {
+            outlets::start(&mut site, &log, page).await?;
+        }
 
         // ### Admin: metrics and health.
         site.supervisor.spawn("admin", {
@@ -93,10 +115,10 @@ impl Sluice {
             |stop| async move { Ok(admin::serve(listeners.health, metrics, readiness, stop).await?) }
         });
         readiness.set(true);
-        Ok(Sluice { addresses, registry, supervisor: site.supervisor, readiness, log: site.log })
+        Ok(Sluice { addresses, registry, supervisor: site.supervisor, readiness, logs })
     }
 
-    /// Goes on until `asked` is done or a part ends, then stops all parts and closes the log.
+    /// Goes on until `asked` is done or a part ends, then stops all parts and closes the logs.
     ///
     /// # Errors
     /// A part ended that should have gone on.
@@ -106,23 +128,14 @@ impl Sluice {
             self.readiness.set(false);
         };
         let ending = self.supervisor.run(asked, DEADLINE).await;
-        self.log.close().await;
+        for log in &self.logs {
+            log.close().await;
+        }
         match ending {
             Ending::Asked => Ok(()),
             Ending::Broken(why) => Err(Failure::failed(why)),
         }
     }
-}
-
-fn open_log(config: &Config, folder: &Folder, metrics: &MetricsRegistry) -> Result<Log, Failure> {
-    let mut options = embedded::Options { budget_bytes: Some(config.log.budget_bytes), ..Default::default() };
-    for topic in [Topic::Telemetry, Topic::Observations, Topic::Aggregates] {
-        options[topic].partitions = config.log.partitions;
-        options[topic].retention.age = Some(config.log.retention);
-    }
-    let metrics = registered(embedded::Metrics::register(metrics))?;
-    Log::open(&folder.log(), options, clock::shared(), metrics)
-        .map_err(|error| Failure::because("log", &error))
 }
 
 fn registered<T>(metrics: Result<T, prometheus::Error>) -> Result<T, Failure> {

@@ -2,9 +2,11 @@
 
 mod clock;
 mod influx;
+mod kafka;
 mod mapping;
 mod section;
 mod source;
+mod spool;
 mod units;
 mod webhook;
 
@@ -17,8 +19,10 @@ use gateway::normalize::mapping::Mapping;
 use toml::de::DeTable;
 
 pub use influx::InfluxConfig;
+pub use kafka::KafkaConfig;
 pub use section::Problem;
 use section::{Problems, Section};
+pub use spool::SpoolConfig;
 pub use webhook::WebhookConfig;
 
 /// Everything that a file can say; [`Config::default`] is what runs without one.
@@ -26,8 +30,10 @@ pub use webhook::WebhookConfig;
 pub struct Config {
     /// Where all data is kept.
     pub data: PathBuf,
-    /// The embedded log.
+    /// The log.
     pub log: LogConfig,
+    /// What a gateway on Kafka keeps until Kafka has it.
+    pub spool: SpoolConfig,
     /// Where devices connect.
     pub gateway: GatewayConfig,
     /// What JSON on other topic names means.
@@ -53,12 +59,23 @@ pub struct Config {
 /// `[log]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
+    /// Which one.
+    pub kind: LogKind,
     /// Partitions of `telemetry`, `observations` and `aggregates`. Fixed once the log exists.
     pub partitions: u32,
     /// Records older than this may go.
     pub retention: Duration,
-    /// What the log may take on disk.
+    /// What the embedded log may take on disk.
     pub budget_bytes: u64,
+}
+
+/// `[log] kind`
+#[derive(Clone, Debug, PartialEq)]
+pub enum LogKind {
+    /// On this machine.
+    Embedded,
+    /// Across machines.
+    Kafka(Box<KafkaConfig>),
 }
 
 /// `[gateway]`
@@ -140,7 +157,13 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             data: PathBuf::from("./data"),
-            log: LogConfig { partitions: 4, retention: 7 * DAY, budget_bytes: 20_000_000_000 },
+            log: LogConfig {
+                kind: LogKind::Embedded,
+                partitions: 4,
+                retention: 7 * DAY,
+                budget_bytes: 20_000_000_000,
+            },
+            spool: SpoolConfig::default(),
             gateway: GatewayConfig {
                 listen: loopback(1883),
                 max_connections: 20_000,
@@ -186,13 +209,21 @@ impl Config {
 
 fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
     let default = Config::default();
+    let log = read_log(root.section("log", problems), default.log, problems);
+    if let (Some(at), LogKind::Embedded) = (root.span("spool"), &log.kind) {
+        problems.add(Some(at), "spool", "is only read when log.kind is \"kafka\"");
+    }
+    let spool = spool::read(root.section("spool", problems), problems);
+    let commit_interval = log.kind.commit_interval();
+    let stream_default = StreamConfig { commit_interval, ..default.stream };
     let config = Config {
         data: root.path("data", problems).unwrap_or(default.data),
-        log: read_log(root.section("log", problems), default.log, problems),
+        log,
+        spool,
         gateway: read_gateway(root.section("gateway", problems), default.gateway, problems),
         mappings: mapping::read(root.tables("mapping", problems), problems),
         sources: source::read(root.tables("source", problems), problems),
-        stream: read_stream(root.section("stream", problems), default.stream, problems),
+        stream: read_stream(root.section("stream", problems), stream_default, problems),
         clock: clock::read(root.section("clock", problems), problems),
         store: read_store(root.section("store", problems), default.store, problems),
         influx: influx::read(root.section("influx", problems), problems),
@@ -206,14 +237,46 @@ fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
 }
 
 fn read_log(mut from: Section<'_>, default: LogConfig, problems: &mut Problems<'_>) -> LogConfig {
-    let partitions = from.number("partitions", u64::from(default.partitions), 1..257, problems);
+    let kind = read_kind(&mut from, problems);
+    let partitions = from.number("partitions", kind.partitions(), 1..257, problems);
     let log = LogConfig {
+        kind,
         partitions: u32::try_from(partitions).unwrap_or(default.partitions),
         retention: from.duration("retention", default.retention, HOUR..3650 * DAY, problems),
         budget_bytes: from.size("budget", default.budget_bytes, 64 << 20..1 << 50, problems),
     };
     from.end(problems);
     log
+}
+
+fn read_kind(from: &mut Section<'_>, problems: &mut Problems<'_>) -> LogKind {
+    let (at, path) = (from.span("kind"), from.path_of("kind"));
+    let (kafka_at, kafka_path) = (from.span("kafka"), from.path_of("kafka"));
+    match from.text("kind", problems).as_deref() {
+        Some("kafka") => {
+            return LogKind::Kafka(Box::new(kafka::read(from.section("kafka", problems), problems)));
+        }
+        None | Some("embedded") => {}
+        Some(other) => problems.add(at, path, format!("\"{other}\" is none of embedded, kafka")),
+    }
+    // Taken out, so that its keys are not told as unknown ones.
+    let unread = from.section("kafka", problems);
+    if !unread.is_empty() {
+        problems.add(kafka_at, kafka_path, "is only read when log.kind is \"kafka\"");
+    }
+    LogKind::Embedded
+}
+
+impl LogKind {
+    /// Unless the file says so: on Kafka, more workers than one machine has cores.
+    fn partitions(&self) -> u64 {
+        if *self == LogKind::Embedded { 4 } else { 12 }
+    }
+
+    /// Unless the file says so: a transaction across machines costs more than one on a disk.
+    fn commit_interval(&self) -> Duration {
+        if *self == LogKind::Embedded { 100 * MS } else { 200 * MS }
+    }
 }
 
 fn read_gateway(mut from: Section<'_>, default: GatewayConfig, problems: &mut Problems<'_>) -> GatewayConfig {

@@ -34,6 +34,11 @@ impl Folder {
         self.0.join("log")
     }
 
+    /// The folder of a gateway's spool.
+    pub fn spool(&self) -> PathBuf {
+        self.0.join("spool")
+    }
+
     /// The time series' folder.
     pub fn series(&self) -> PathBuf {
         self.0.join("series")

@@ -8,7 +8,12 @@ pub mod command;
 
 pub mod config;
 pub mod folder;
+pub mod role;
 pub mod rules;
+
+pub mod cluster;
+pub mod engine;
+pub mod patient;
 
 pub mod compose;
 pub mod supervise;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use deploy::command::{self, Failure};
+use deploy::role::Role;
 use deploy::terminal::Terminal;
 
 /// Gives memory back after a backlog, which the system's allocator keeps in pieces: see the folder's README.
@@ -31,6 +32,12 @@ struct Arguments {
 enum Command {
     /// Run everything in one process (the default)
     All,
+    /// Run what devices connect to; needs log.kind = "kafka", like the two that follow
+    Gateway,
+    /// Run the jobs: windows, rules, alerts
+    Stream,
+    /// Run the sinks and the console
+    Sinks,
     /// Run everything, and a simulated city that delivers its last 24 hours and then goes live
     Demo(command::demo::Arguments),
     /// Report every problem of a configuration file, with line and path
@@ -53,6 +60,9 @@ enum Command {
     /// Look into the log's file and copy it, also while the server runs
     #[command(subcommand)]
     Log(command::log::Command),
+    /// Make the topics on a Kafka cluster, and look at them
+    #[command(subcommand)]
+    Topic(command::topic::Command),
     /// Make the hash of an operator's password, read from standard input, for console.password_hash
     Password,
 }
@@ -65,7 +75,10 @@ fn main() -> ExitCode {
     };
     let config = arguments.config.as_deref();
     let result = match arguments.command.unwrap_or(Command::All) {
-        Command::All => command::all::run(config),
+        Command::All => command::all::run(config, Role::All),
+        Command::Gateway => command::all::run(config, Role::Gateway),
+        Command::Stream => command::all::run(config, Role::Stream),
+        Command::Sinks => command::all::run(config, Role::Sinks),
         Command::Demo(demo) => command::demo::run(config, &demo, &terminal),
         Command::Check { file, sample, topic } => match sample {
             None => command::check::run(&file),
@@ -74,6 +87,7 @@ fn main() -> ExitCode {
         Command::Device(device) => command::device::run(config, device),
         Command::Store(store) => command::store::run(config, store),
         Command::Log(log) => command::log::run(config, log),
+        Command::Topic(topic) => command::topic::run(config, &topic),
         Command::Password => command::password::run(),
     };
     match result {

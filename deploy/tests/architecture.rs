@@ -15,7 +15,11 @@ const ALLOWED: &[(&str, &str, &[&str])] = &[
     ("store", "sinks/store", &["records"]),
     ("sinks", "sinks", &["records", "store"]),
     ("device-sim", "device-sim", &["firmware-protocol"]),
-    ("deploy", "deploy", &["device-sim", "embedded", "gateway", "records", "sinks", "store", "stream"]),
+    (
+        "deploy",
+        "deploy",
+        &["device-sim", "embedded", "gateway", "kafka", "records", "sinks", "store", "stream"],
+    ),
 ];
 
 /// What nobody but `deploy` and the simulator may say: the wall clock and the environment are arguments elsewhere.

@@ -1,20 +1,21 @@
-//! `sluice`: everything in one process.
+//! `sluice`, `sluice gateway`, `sluice stream`, `sluice sinks`: the process and its parts.
 
 use std::path::Path;
 
 use super::{Failure, load};
 use crate::compose::{Addresses, Sluice};
+use crate::role::Role;
 use crate::rules;
 
 /// Runs until SIGINT or SIGTERM.
 ///
 /// # Errors
 /// The configuration is wrong, a part can't be built, or one ended that should have gone on.
-pub fn run(config: Option<&Path>) -> Result<(), Failure> {
+pub fn run(config: Option<&Path>, role: Role) -> Result<(), Failure> {
     let config = load(config)?;
     let rules = rules::load(config.stream.rules.as_deref())?;
     runtime()?.block_on(async {
-        let sluice = Sluice::start(&config, rules).await?;
+        let sluice = Sluice::start(&config, rules, role).await?;
         announce(&sluice.addresses);
         sluice.run_until(interrupted()).await
     })
@@ -23,7 +24,9 @@ pub fn run(config: Option<&Path>) -> Result<(), Failure> {
 /// Says on standard output, for programs, that all is up and where.
 pub(super) fn announce(addresses: &Addresses) {
     let Addresses { mqtt, console, admin } = addresses;
-    println!("ready mqtt={mqtt} console=http://{console} admin={admin}");
+    let mqtt = mqtt.map(|address| format!(" mqtt={address}")).unwrap_or_default();
+    let console = console.map(|address| format!(" console=http://{address}")).unwrap_or_default();
+    println!("ready{mqtt}{console} admin={admin}");
 }
 
 /// The runtime of the whole process.

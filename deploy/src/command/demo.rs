@@ -15,7 +15,8 @@ use tracing::info;
 use super::all::{announce, interrupted, runtime};
 use super::{Failure, load};
 use crate::clock;
-use crate::compose::Sluice;
+use crate::compose::{Addresses, Sluice};
+use crate::role::Role;
 use crate::rules;
 use crate::terminal::Terminal;
 
@@ -44,17 +45,20 @@ pub fn run(config: Option<&Path>, arguments: &Arguments, terminal: &Terminal) ->
     let city = City::new(&city, clock::now().millis()).map_err(|error| Failure::because("city", &error))?;
     let backlog = Duration::from_secs(3600) * arguments.backlog_hours;
     runtime()?.block_on(async {
-        let sluice = Sluice::start(&config, rules).await?;
+        let sluice = Sluice::start(&config, rules, Role::All).await?;
         announce(&sluice.addresses);
+        let (Some(registry), Some(mqtt)) = (&sluice.registry, sluice.addresses.mqtt) else {
+            unreachable!("all stages run, so there is a gateway")
+        };
         let passwords =
-            register(&sluice.registry, city.devices()).map_err(|error| Failure::because("demo", &error))?;
-        greet(&sluice, passwords.len(), &passwords[GUEST]);
+            register(registry, city.devices()).map_err(|error| Failure::because("demo", &error))?;
+        greet(&sluice.addresses, passwords.len(), &passwords[GUEST]);
 
         let stop = CancellationToken::new();
         let progress = Arc::new(Progress::default());
         let run = RunConfig {
-            host: sluice.addresses.mqtt.ip().to_string(),
-            port: sluice.addresses.mqtt.port(),
+            host: mqtt.ip().to_string(),
+            port: mqtt.port(),
             passwords,
             backlog,
             ..RunConfig::default()
@@ -108,8 +112,8 @@ fn in_our_words(device: &DeviceSpec) -> NewDevice {
 }
 
 /// What a newcomer wants to know, once.
-fn greet(sluice: &Sluice, devices: usize, password: &str) {
-    let (console, mqtt) = (sluice.addresses.console, sluice.addresses.mqtt);
+fn greet(addresses: &Addresses, devices: usize, password: &str) {
+    let Addresses { mqtt: Some(mqtt), console: Some(console), .. } = addresses else { return };
     eprintln!(
         "\n  Sluice, with a simulated city of {} devices.\n\n  \
          Watch it:     http://{console}\n  \

@@ -9,20 +9,21 @@ use super::{Site, registered};
 use crate::clock;
 use crate::command::Failure;
 use crate::config::Config;
+use crate::engine::Engine;
 
-/// Starts it. Gives who may connect.
+/// Starts it; what devices say goes to `log`. Gives who may connect.
 ///
 /// # Errors
 /// The registry can't be opened.
-pub(super) fn start(site: &mut Site<'_>, mqtt: TcpListener) -> Result<Arc<Registry>, Failure> {
+pub(super) fn start(site: &mut Site<'_>, log: Engine, mqtt: TcpListener) -> Result<Arc<Registry>, Failure> {
     let registry =
         Registry::open(&site.folder.registry()).map_err(|error| Failure::because("registry", &error))?;
     let registry = Arc::new(registry);
     let metrics = Arc::new(registered(Metrics::register(&site.metrics))?);
     let limits = limits(site.config);
-    start_sources(site, &registry, &limits, &metrics);
+    start_sources(site, &log, &registry, &limits, &metrics);
     site.supervisor.spawn("gateway", {
-        let (log, registry) = (site.log.clone(), registry.clone());
+        let registry = registry.clone();
         |stop| async move {
             Ok(gateway::run(mqtt, log, registry, clock::shared(), limits, metrics, stop).await?)
         }
@@ -33,6 +34,7 @@ pub(super) fn start(site: &mut Site<'_>, mqtt: TcpListener) -> Result<Arc<Regist
 /// One part for each broker, so that one that is gone disturbs no other.
 fn start_sources(
     site: &mut Site<'_>,
+    log: &Engine,
     registry: &Arc<Registry>,
     limits: &gateway::Limits,
     metrics: &Arc<Metrics>,
@@ -41,7 +43,7 @@ fn start_sources(
         let source = Source {
             config: config.clone(),
             mappings: site.config.mappings.as_slice().into(),
-            log: site.log.clone(),
+            log: log.clone(),
             registry: registry.clone(),
             clock: clock::shared(),
             limits: limits.clone(),

@@ -8,13 +8,14 @@ use sinks::influx::{InfluxSink, Ledger, Trailing};
 use super::Site;
 use crate::clock;
 use crate::command::Failure;
+use crate::engine::Engine;
 
 /// Starts both lanes, if there is an InfluxDB to write to.
 ///
 /// # Errors
 /// The token can't be read or used, or the ledger can't be opened.
-pub(super) fn start(site: &mut Site<'_>, around: [Ambient; 2]) -> Result<(), Failure> {
-    let Site { config, folder, log, supervisor, .. } = site;
+pub(super) fn start(site: &mut Site<'_>, log: &Engine, around: [Ambient; 2]) -> Result<(), Failure> {
+    let Site { config, folder, supervisor, .. } = site;
     let Some(influx) = &config.influx else { return Ok(()) };
     let ledger = Ledger::open(&folder.influx())
         .map_err(|error| Failure::because("what was sent to InfluxDB", &error))?;
@@ -27,11 +28,11 @@ pub(super) fn start(site: &mut Site<'_>, around: [Ambient; 2]) -> Result<(), Fai
     let (live, backfill) = (live.map_err(refused)?, backfill.map_err(refused)?);
     let topics = options.topics();
     supervisor.spawn("influx sink", {
-        let consumer = log.consumer("influx", topics);
+        let consumer = log.own_consumer("influx", topics);
         |stop| async move { Ok(sinks::run(consumer, live, live_ambient, stop).await?) }
     });
     supervisor.spawn("influx backfill", {
-        let consumer = log.consumer("influx_backfill", topics);
+        let consumer = log.own_consumer("influx_backfill", topics);
         let consumer = Trailing::new(consumer, ledger, options.backfill_rate);
         |stop| async move { Ok(sinks::run(consumer, backfill, backfill_ambient, stop).await?) }
     });

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use embedded::Log;
 use records::{Family, LogError, Producer, Topic};
 use stream::rule::Ruleset;
 use stream::{AreaConfig, AreaJob, DeviceConfig, DeviceJob, Partitions, StreamError, Ticker, Times};
@@ -15,23 +14,26 @@ use super::{Site, registered};
 use crate::clock;
 use crate::command::Failure;
 use crate::config::Config;
+use crate::engine::Engine;
 use crate::supervise::Chain;
 
 /// Starts both jobs.
 ///
 /// # Errors
 /// The metrics are taken.
-pub(super) fn start(site: &mut Site<'_>, rules: Ruleset) -> Result<(), Failure> {
+pub(super) fn start(site: &mut Site<'_>, log: &Engine, rules: Ruleset) -> Result<(), Failure> {
     let metrics = registered(stream::Metrics::register(&site.metrics))?;
-    let (config, log) = (site.config, site.log.clone());
-    let jobs = Jobs { log, rules, device: device_config(config), options: stream_options(config) };
-    for partitions in shares(jobs.log.partitions(Topic::Telemetry), config.stream.workers) {
+    let config = site.config;
+    let jobs =
+        Jobs { log: log.clone(), rules, device: device_config(config), options: stream_options(config) };
+    let pipes = log.pipes(config.stream.workers);
+    for partitions in shares(log.partitions(Topic::Telemetry), pipes) {
         let (jobs, metrics) = (jobs.clone(), metrics.clone());
         site.supervisor.spawn("device job", |stop| async move {
             kept_up(&stop, || jobs.run_device_job(partitions.clone(), metrics.clone(), stop.clone())).await
         });
     }
-    for partitions in shares(jobs.log.partitions(Topic::Aggregates), config.stream.workers) {
+    for partitions in shares(log.partitions(Topic::Aggregates), pipes) {
         let (jobs, metrics) = (jobs.clone(), metrics.clone());
         site.supervisor.spawn("area job", |stop| async move {
             kept_up(&stop, || jobs.run_area_job(partitions.clone(), metrics.clone(), stop.clone())).await
@@ -43,7 +45,7 @@ pub(super) fn start(site: &mut Site<'_>, rules: Ruleset) -> Result<(), Failure> 
 /// What every worker of the stream stage is made from.
 #[derive(Clone)]
 struct Jobs {
-    log: Log,
+    log: Engine,
     rules: Ruleset,
     device: DeviceConfig,
     options: stream::Options,
@@ -70,7 +72,7 @@ impl Jobs {
     ) -> Result<(), StreamError> {
         let pipe = self.log.pipe("area", Topic::Aggregates, partitions);
         let job = AreaJob::new(AreaConfig::default(), self.rules.clone(), Partitions::of(&self.log));
-        stream::run(pipe, job, None::<Ticker<Log>>, self.options.clone(), metrics, stop).await
+        stream::run(pipe, job, None::<Ticker<Engine>>, self.options.clone(), metrics, stop).await
     }
 }
 

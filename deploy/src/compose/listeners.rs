@@ -7,26 +7,27 @@ use tokio::net::TcpListener;
 use super::Addresses;
 use crate::command::Failure;
 use crate::config::Config;
+use crate::role::Role;
 
 /// Everything that somebody connects to.
 pub(super) struct Listeners {
-    /// MQTT.
-    pub mqtt: TcpListener,
-    /// Page and API.
-    pub page: TcpListener,
+    /// MQTT; `None` without a gateway.
+    pub mqtt: Option<TcpListener>,
+    /// Page and API; `None` without sinks.
+    pub page: Option<TcpListener>,
     /// Metrics and health.
     pub health: TcpListener,
 }
 
 impl Listeners {
-    /// Binds them all.
+    /// Binds those of `role`.
     ///
     /// # Errors
     /// The first that can't be bound, by its key.
-    pub async fn bind(config: &Config) -> Result<Listeners, Failure> {
+    pub async fn bind(config: &Config, role: Role) -> Result<Listeners, Failure> {
         Ok(Listeners {
-            mqtt: listen("gateway.listen", config.gateway.listen).await?,
-            page: listen("console.listen", config.console.listen).await?,
+            mqtt: listen_if(role.has_gateway(), "gateway.listen", config.gateway.listen).await?,
+            page: listen_if(role.has_sinks(), "console.listen", config.console.listen).await?,
             health: listen("admin.listen", config.admin.listen).await?,
         })
     }
@@ -36,8 +37,16 @@ impl Listeners {
     /// # Errors
     /// The system does not tell.
     pub fn addresses(&self) -> Result<Addresses, Failure> {
-        Ok(Addresses { mqtt: bound(&self.mqtt)?, console: bound(&self.page)?, admin: bound(&self.health)? })
+        Ok(Addresses {
+            mqtt: self.mqtt.as_ref().map(bound).transpose()?,
+            console: self.page.as_ref().map(bound).transpose()?,
+            admin: bound(&self.health)?,
+        })
     }
+}
+
+async fn listen_if(is_wanted: bool, key: &str, address: SocketAddr) -> Result<Option<TcpListener>, Failure> {
+    if is_wanted { listen(key, address).await.map(Some) } else { Ok(None) }
 }
 
 async fn listen(key: &str, address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -1,11 +1,9 @@
 //! The sinks and what they are shown by: observations, aggregates, alerts → series, alert book, device book → console.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use embedded::Log;
 use sinks::{
     AlertBook, AlertSink, Ambient, ConsoleState, DeviceBook, DeviceSink, Login, Notices, SeriesSink,
 };
@@ -16,17 +14,18 @@ use super::{Site, influx, registered, webhook};
 use crate::clock;
 use crate::command::Failure;
 use crate::config::Config;
+use crate::engine::Engine;
 
 /// Starts them all.
 ///
 /// # Errors
 /// A read model can't be opened, or does not belong to this log.
-pub(super) fn start(site: &mut Site<'_>, page: TcpListener) -> Result<(), Failure> {
-    let Site { config, folder, log, metrics, supervisor } = site;
+pub(super) async fn start(site: &mut Site<'_>, log: &Engine, page: TcpListener) -> Result<(), Failure> {
+    let Site { config, folder, metrics, supervisor } = site;
 
     // ### Sinks.
     let sink_metrics = registered(sinks::Metrics::register(metrics))?;
-    let store = open_store(config, &folder.series(), log)?;
+    let store = open_store(config, &folder.series(), log).await?;
     let alerts = AlertBook::open(&folder.alerts()).map_err(|error| Failure::because("alert book", &error))?;
     let devices =
         DeviceBook::open(&folder.devices()).map_err(|error| Failure::because("device book", &error))?;
@@ -40,18 +39,18 @@ pub(super) fn start(site: &mut Site<'_>, page: TcpListener) -> Result<(), Failur
         look_again: Duration::from_secs(60),
     };
     supervisor.spawn("series sink", {
-        let consumer = log.consumer("series", SeriesSink::TOPICS);
+        let consumer = log.own_consumer("series", SeriesSink::TOPICS);
         let (sink_metrics, ambient) = (sink_metrics.clone(), ambient(1));
         let sink = SeriesSink::new(store.clone(), clock::shared(), config.store.seal_age, sink_metrics);
         |stop| async move { Ok(sinks::run(consumer, sink, ambient, stop).await?) }
     });
     supervisor.spawn("alert sink", {
-        let consumer = log.consumer("alerts", AlertSink::TOPICS);
+        let consumer = log.own_consumer("alerts", AlertSink::TOPICS);
         let (sink, ambient) = (AlertSink::new(alerts.clone(), sink_metrics.clone()), ambient(2));
         |stop| async move { Ok(sinks::run(consumer, sink, ambient, stop).await?) }
     });
     supervisor.spawn("device sink", {
-        let consumer = log.consumer("devices", DeviceSink::TOPICS);
+        let consumer = log.own_consumer("devices", DeviceSink::TOPICS);
         let (sink, ambient) = (DeviceSink::new(devices.clone()), ambient(3));
         |stop| async move { Ok(sinks::run(consumer, sink, ambient, stop).await?) }
     });
@@ -77,12 +76,12 @@ pub(super) fn start(site: &mut Site<'_>, page: TcpListener) -> Result<(), Failur
             Ok(sinks::console::serve(page, sinks::console::router(state), stop).await?)
         }
     });
-    influx::start(site, lanes)?;
-    webhook::start(site, caller)
+    influx::start(site, log, lanes)?;
+    webhook::start(site, log, caller)
 }
 
 /// Log and series are a pair: series that are ahead of the log would take its next records for known ones.
-fn open_store(config: &Config, path: &Path, log: &Log) -> Result<Store, Failure> {
+async fn open_store(config: &Config, path: &Path, log: &Engine) -> Result<Store, Failure> {
     let options = store::Options {
         seal_age: config.store.seal_age,
         retention: Some(config.store.retention),
@@ -90,7 +89,7 @@ fn open_store(config: &Config, path: &Path, log: &Log) -> Result<Store, Failure>
         ..Default::default()
     };
     let store = Store::open(path, options).map_err(|error| Failure::because("time series", &error))?;
-    let ends: BTreeMap<_, _> = log.stats().partitions.iter().map(|at| (at.partition, at.next)).collect();
+    let ends = log.ends().await.map_err(|error| Failure::because("log", &error))?;
     let ahead = store.offsets().into_iter().find(|(at, next)| ends.get(at).is_none_or(|end| next > end));
     match ahead {
         None => Ok(store),

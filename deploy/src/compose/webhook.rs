@@ -6,18 +6,20 @@ use sinks::webhook::WebhookSink;
 use super::{Site, influx};
 use crate::clock;
 use crate::command::Failure;
+use crate::engine::Engine;
 
 /// Starts it, if there is a URL.
 ///
 /// # Errors
 /// The secret can't be read or used.
-pub(super) fn start(site: &mut Site<'_>, ambient: Ambient) -> Result<(), Failure> {
-    let Site { config, log, supervisor, .. } = site;
+pub(super) fn start(site: &mut Site<'_>, log: &Engine, ambient: Ambient) -> Result<(), Failure> {
+    let Site { config, supervisor, .. } = site;
     let Some(webhook) = &config.webhook else { return Ok(()) };
     let secret = influx::secret("webhook.secret_file", &webhook.secret_file)?;
     let sink = WebhookSink::new(&webhook.options, &secret, clock::shared());
     let sink = sink.map_err(|problem| Failure::usage(format_args!("webhook: {problem}")))?;
-    let consumer = log.consumer("webhook", WebhookSink::TOPICS);
+    // Shared: who is called wants to hear of a transition from one of us.
+    let consumer = log.shared_consumer("webhook", WebhookSink::TOPICS);
     supervisor.spawn("webhook", |stop| async move { Ok(sinks::run(consumer, sink, ambient, stop).await?) });
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Reads one table of the file, keeps every problem with its line and path, and never stops at the first.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -271,6 +272,13 @@ impl<'i> Section<'i> {
     /// Whether it has no key.
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
+    }
+
+    /// All that is left, each a text.
+    pub fn into_texts(mut self, problems: &mut Problems<'_>) -> BTreeMap<String, String> {
+        let names: Vec<String> = self.table.keys().map(|key| key.get_ref().to_string()).collect();
+        let text = |name: String| self.text(&name, problems).map(|text| (name, text));
+        names.into_iter().filter_map(text).collect()
     }
 
     /// Notes every key that nobody asked for.

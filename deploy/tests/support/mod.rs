@@ -5,4 +5,5 @@ pub mod browser;
 pub mod device;
 pub mod mosquitto;
 pub mod outcome;
+pub mod site;
 pub mod sluice;

@@ -30,6 +30,23 @@ pub struct Row {
 }
 
 impl Outcome {
+    /// Where it is read.
+    pub const TOPICS: &[Topic] = &[Topic::Observations, Topic::Aggregates, Topic::Alerts];
+
+    /// Reads until nothing has come for 3 s; the first record may take `patience`.
+    pub async fn of(mut consumer: impl Consumer, mut patience: Duration) -> Outcome {
+        let (mut outcome, mut revisions) = (Outcome::default(), BTreeMap::new());
+        while let Ok(fetched) = tokio::time::timeout(patience, consumer.poll()).await {
+            let fetched = fetched.expect("the log reads").expect("the log is open");
+            for (_, _, value) in fetched.records() {
+                note(&mut outcome, &mut revisions, Record::decode(value).expect("every record decodes"));
+            }
+            patience = Duration::from_secs(3);
+        }
+        outcome.sightings.sort();
+        outcome
+    }
+
     /// Reads the log of a data folder that no process uses.
     pub fn read(data: &Path, partitions: u32) -> Outcome {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -44,17 +61,8 @@ async fn read(data: &Path, partitions: u32) -> Outcome {
     }
     let metrics = Metrics::register(&Registry::new()).expect("an empty registry takes all");
     let log = Log::open(&data.join("log"), options, deploy::clock::shared(), metrics).expect("the log opens");
-    let mut consumer = log.consumer("judge", &[Topic::Observations, Topic::Aggregates, Topic::Alerts]);
-    let (mut outcome, mut revisions) = (Outcome::default(), BTreeMap::new());
-    while let Ok(fetched) = tokio::time::timeout(Duration::from_secs(2), consumer.poll()).await {
-        let fetched = fetched.expect("the log reads").expect("the log is open");
-        for (_, _, value) in fetched.records() {
-            note(&mut outcome, &mut revisions, Record::decode(value).expect("every record decodes"));
-        }
-    }
-    drop(consumer);
+    let outcome = Outcome::of(log.consumer("judge", Outcome::TOPICS), Duration::from_secs(2)).await;
     log.close().await;
-    outcome.sightings.sort();
     outcome
 }
 

@@ -29,7 +29,7 @@ use rdkafka::admin::{
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
-use records::Topic;
+use records::{Offset, Topic, TopicPartition};
 
 use crate::context::Asking;
 use crate::names::Names;
@@ -128,6 +128,28 @@ impl Admin {
     pub async fn check(&self) -> Result<Vec<Violation>, ConnectError> {
         let states = self.describe().await?;
         Ok(self.planned().flat_map(|(name, plan)| violation::of(name, &plan, &states)).collect())
+    }
+
+    /// The offset behind the newest record of every partition of the log's topics, which must be there.
+    ///
+    /// # Errors
+    /// [`ConnectError::Unavailable`].
+    pub async fn ends(&self) -> Result<BTreeMap<TopicPartition, Offset>, ConnectError> {
+        let (client, plans) = (Arc::clone(&self.client), self.plans);
+        let topics = Topic::ALL.map(|topic| (topic, self.names.of(topic).to_owned()));
+        let ask = move || {
+            let mut ends = BTreeMap::new();
+            for (topic, name) in &topics {
+                for partition in 0..plans[*topic].partitions {
+                    let marks = client.inner().fetch_watermarks(name, partition.cast_signed(), PATIENCE)?;
+                    let place = TopicPartition { topic: *topic, partition };
+                    ends.insert(place, marks.1.try_into().unwrap_or(0));
+                }
+            }
+            Ok(ends)
+        };
+        let asked = tokio::task::spawn_blocking(ask).await.expect("asking for offsets does not panic");
+        asked.map_err(|source| self.unavailable(source))
     }
 
     fn planned(&self) -> impl Iterator<Item = (&str, TopicPlan)> {

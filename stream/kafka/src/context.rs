@@ -23,6 +23,8 @@ pub(crate) fn note_error(error: &KafkaError, reason: &str) {
     use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, Resolve};
     match error.rdkafka_error_code() {
         Some(BrokerTransportFailure | Resolve) => tracing::debug!(%error, reason, "a broker is away"),
+        // The end of a partition is no error: who reads states asks for it.
+        Some(RDKafkaErrorCode::PartitionEOF) => {}
         Some(AllBrokersDown) => tracing::warn!(reason, "no broker can be reached; trying again"),
         _ => tracing::warn!(%error, reason, "Kafka"),
     }

@@ -1,5 +1,6 @@
 //! The log as its users hold it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -54,6 +55,14 @@ impl Log {
     /// A living pipe of the same job in a process of the same name is fenced.
     pub fn pipe(&self, job: &str, topic: Topic) -> KafkaPipe {
         KafkaPipe::new(Arc::clone(&self.shared), job, topic)
+    }
+
+    /// The offset behind the newest record of every partition.
+    ///
+    /// # Errors
+    /// [`ConnectError::Unavailable`].
+    pub async fn ends(&self) -> Result<BTreeMap<TopicPartition, Offset>, ConnectError> {
+        Admin::connect(&self.shared.options)?.ends().await
     }
 
     /// From this call on, awaited or not, appends are refused, and readers end when they have read what is there;

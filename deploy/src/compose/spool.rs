@@ -1,0 +1,136 @@
+//! What a gateway on Kafka writes to first, and what brings it on.
+
+use std::error::Error;
+use std::time::Duration;
+
+use embedded::Log;
+use gateway::forward;
+use kafka::ConnectError;
+use prometheus::Registry as MetricsRegistry;
+use records::{LogError, Topic};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Site, registered};
+use crate::clock;
+use crate::cluster::{self, Cluster};
+use crate::command::Failure;
+use crate::config::{Config, LogKind, SpoolConfig};
+use crate::engine::Engine;
+use crate::folder::Folder;
+use crate::role::Role;
+use crate::supervise::Chain;
+
+/// What a gateway writes.
+const TOPICS: &[Topic] = &[Topic::Telemetry, Topic::Quarantine, Topic::Audit];
+
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The spool's log; `None` when there is none.
+///
+/// # Errors
+/// It can't be opened: another gateway may be using it.
+pub(super) fn open(
+    config: &Config,
+    role: Role,
+    folder: &Folder,
+    metrics: &MetricsRegistry,
+) -> Result<Option<Log>, Failure> {
+    let is_wanted = role.has_gateway() && config.spool.is_enabled && config.log.kind != LogKind::Embedded;
+    if !is_wanted {
+        return Ok(None);
+    }
+    let budget_bytes = Some(config.spool.budget_bytes);
+    let options = embedded::Options { budget_bytes, ..Default::default() };
+    let metrics = registered(embedded::Metrics::register(metrics))?;
+    let spool = Log::open(&folder.spool(), options, clock::shared(), metrics);
+    spool.map(Some).map_err(|error| Failure::because("spool", &error))
+}
+
+/// Starts the forwarder.
+///
+/// # Errors
+/// This machine's name, which stands for the gateway's, can't be read.
+pub(super) fn forward(site: &mut Site<'_>, spool: Log, cluster: Cluster) -> Result<(), Failure> {
+    let config = &site.config.spool;
+    let gateway = config.gateway.clone().map_or_else(cluster::host_name, Ok)?;
+    let metrics = registered(forward::Metrics::register(&site.metrics))?;
+    let forwarder = Forwarder { gateway, spool, cluster, options: options(config), metrics };
+    site.supervisor.spawn("forwarder", |stop| async move { forwarder.run(stop).await });
+    Ok(())
+}
+
+fn options(config: &SpoolConfig) -> forward::Options {
+    forward::Options {
+        backlog_records_per_second: config.backlog_records_per_second,
+        backlog_bytes_per_second: config.backlog_bytes_per_second,
+        uplink_bits_per_second: config.uplink_bits_per_second,
+        commit_interval: config.commit_interval,
+        ..Default::default()
+    }
+}
+
+struct Forwarder {
+    gateway: String,
+    spool: Log,
+    cluster: Cluster,
+    options: forward::Options,
+    metrics: forward::Metrics,
+}
+
+impl Forwarder {
+    async fn run(self, stop: CancellationToken) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let Some(target) = self.meet(&stop).await? else { return Ok(()) };
+        let result = self.keep_forwarding(&target, &stop).await;
+        target.close().await;
+        result
+    }
+
+    /// Kafka, when it answers; `None` when told to stop before. It may be away for as long as the spool has room.
+    async fn meet(&self, stop: &CancellationToken) -> Result<Option<Engine>, ConnectError> {
+        let mut is_news = true;
+        loop {
+            match self.cluster.connect().await {
+                Ok(target) => return Ok(Some(target)),
+                Err(error @ ConnectError::Unavailable { .. }) => {
+                    if std::mem::take(&mut is_news) {
+                        warn!("{}; the spool keeps what comes", Chain(&error));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(None),
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+
+    /// Starts again from the last commit when the spool fails, as it does on a full disk.
+    async fn keep_forwarding(
+        &self,
+        target: &Engine,
+        stop: &CancellationToken,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        loop {
+            let spool = forward::Spool {
+                gateway: self.gateway.clone(),
+                made: self.spool.made(),
+                live: self.spool.consumer("forward.live", TOPICS),
+                backlog: self.spool.consumer("forward.backlog", TOPICS),
+            };
+            let (options, metrics) = (self.options.clone(), self.metrics.clone());
+            match forward::run(spool, target.clone(), clock::shared(), options, metrics, stop.clone()).await {
+                Err(forward::ForwardError::Spool(error @ LogError::Unavailable(_))) => {
+                    info!("{}; forwarding starts again", Chain(&error));
+                }
+                ended => return Ok(ended?),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! A reader on Kafka that waits while the brokers are away.
+//!
+//! What a sink has taken and not made durable stands in its memory; were it built anew at each outage, it would take
+//! these records twice. So the reader is built anew, and the sink passes over what it has.
+
+use std::time::Duration;
+
+use kafka::{KafkaConsumer, Log};
+use records::{Consumer, Fetched, LogError, Offset, Topic, TopicPartition};
+use tracing::{info, warn};
+
+use crate::supervise::Chain;
+
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A consumer for which an unavailable log is a matter of time.
+pub struct PatientConsumer {
+    log: Log,
+    group: String,
+    topics: Vec<Topic>,
+    consumer: KafkaConsumer,
+    is_away: bool,
+}
+
+impl PatientConsumer {
+    /// A reader of `topics` in `group`.
+    pub fn new(log: &Log, group: &str, topics: &[Topic]) -> PatientConsumer {
+        PatientConsumer {
+            log: log.clone(),
+            group: group.to_owned(),
+            topics: topics.to_vec(),
+            consumer: log.consumer(group, topics),
+            is_away: false,
+        }
+    }
+
+    /// Tells an outage once.
+    async fn wait_out(&mut self, error: LogError) {
+        if !std::mem::replace(&mut self.is_away, true) {
+            warn!(group = self.group, "{}; nothing is lost, trying again every second", Chain(&error));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    fn note_return(&mut self) {
+        if std::mem::take(&mut self.is_away) {
+            info!(group = self.group, "the log can be read again");
+        }
+    }
+}
+
+impl Consumer for PatientConsumer {
+    async fn poll(&mut self) -> Result<Option<Fetched>, LogError> {
+        loop {
+            match self.consumer.poll().await {
+                Err(error @ LogError::Unavailable(_)) => {
+                    self.consumer = self.log.consumer(&self.group, &self.topics);
+                    self.wait_out(error).await;
+                }
+                polled => {
+                    self.note_return();
+                    return polled;
+                }
+            }
+        }
+    }
+
+    async fn commit(&mut self, offsets: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+        loop {
+            match self.consumer.commit(offsets).await {
+                Err(error @ LogError::Unavailable(_)) => self.wait_out(error).await,
+                committed => {
+                    self.note_return();
+                    return committed;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A process for each role, on a real Kafka.
+
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+use support::device::{connect, publish};
+use support::site::Site;
+use support::sluice::{Folder, http_get};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Publishes one reading of vibration at `time` and waits for its PUBACK.
+fn say(mqtt: std::net::SocketAddr, id: &str, password: &str, time: i64) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(mqtt).expect("the gateway listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+    let mut bytes = connect(id, password);
+    let payload = format!(r#"{{"time": {time}, "vibration": 8.25}}"#);
+    publish(&mut bytes, &format!("up/{id}/telemetry"), 1, payload.as_bytes());
+    stream.write_all(&bytes).expect("the gateway reads");
+    let mut answer = [0; 8];
+    stream.read_exact(&mut answer).expect("CONNACK and PUBACK come");
+    assert_eq!(answer, [0x20, 2, 0, 0, 0x40, 2, 0, 1]);
+}
+
+/// From a device at one process to the pages of another, and an operator's action all the way back.
+fn check_the_path(gateway_more: &str) {
+    let site = Site::on_the_given_broker();
+    let [gateway_1, gateway_2] = ["gateway-1", "gateway-2"].map(|name| site.process(name, gateway_more));
+    let (stream, sinks) = (site.process("stream-1", ""), site.process("sinks-1", ""));
+    let add = |folder: &Folder, id| folder.add_device(id, "machine", &["--area", "plant/line-1"]);
+    let passwords = [add(&gateway_1, "m-1"), add(&gateway_2, "m-2")];
+    let run = |folder: &Folder, role: &str| {
+        folder.try_start(&[role]).unwrap_or_else(|| panic!("{role}:\n{}", folder.log()))
+    };
+    let gateways = [run(&gateway_1, "gateway"), run(&gateway_2, "gateway")];
+    let (stream_running, sinks_running) = (run(&stream, "stream"), run(&sinks, "sinks"));
+
+    let time = deploy::clock::now().millis();
+    for (gateway, (id, password)) in gateways.iter().zip(["m-1", "m-2"].into_iter().zip(&passwords)) {
+        say(gateway.address("mqtt"), id, password, time);
+    }
+    for id in ["m-1", "m-2"] {
+        let path = format!("/api/v1/series?device={id}&quantity=vibration&from={time}&to={}", time + 1);
+        let series = sinks_running.get_until(&path, PATIENCE, |series| series["count"] == json!([1]));
+        assert_eq!(series["mean"], json!([8.25]), "{id}");
+    }
+    let registered = sinks_running.get("/api/v1/devices");
+    assert!(registered.to_string().contains("plant/line-1"), "entries come by the log: {registered}");
+    assert_eq!(http_get(gateways[0].address("admin"), "/readyz").0, 200);
+
+    for (process, folder) in gateways.into_iter().zip([&gateway_1, &gateway_2]) {
+        assert_eq!(process.stop(), Some(0), "{}", folder.log());
+    }
+    assert_eq!(stream_running.stop(), Some(0), "{}", stream.log());
+    assert_eq!(sinks_running.stop(), Some(0), "{}", sinks.log());
+}
+
+#[test]
+#[ignore = "needs Kafka"]
+fn a_reading_goes_from_process_to_process_through_a_spool() {
+    check_the_path("");
+}
+
+#[test]
+#[ignore = "needs Kafka"]
+fn a_reading_goes_from_process_to_process_without_a_spool() {
+    check_the_path("[spool]\nenabled = false\n");
+}
+
+#[test]
+#[ignore = "needs Kafka"]
+fn topics_that_would_break_a_promise_are_named_and_nothing_starts() {
+    let site = Site::on_the_given_broker();
+    let folder = site.process("stream-1", "");
+    let text = std::fs::read_to_string(&folder.config).expect("the file is there");
+    let text = text.replace("replication = 1", "replication = 3").replace("partitions = 4", "partitions = 8");
+    std::fs::write(&folder.config, text).expect("the folder takes a file");
+    assert!(folder.try_start(&["stream"]).is_none(), "it must not start");
+    let log = folder.log();
+    for promise in ["telemetry has 4 partitions and must have 8", "with 1 replicas where 3 were asked"] {
+        assert!(log.contains(promise), "{promise}:\n{log}");
+    }
+    let checked = folder.command(&["topic", "check"]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&checked.stderr).contains("telemetry has 4 partitions"));
+}
+
+/// The spool is what makes a gateway itself, so it can't be in two processes.
+#[test]
+#[ignore = "needs Kafka"]
+fn a_second_process_of_one_gateway_is_refused() {
+    let site = Site::on_the_given_broker();
+    let folder = site.process("gateway-1", "");
+    let first = folder.try_start(&["gateway"]).expect("the first starts");
+    let second =
+        Command::new(support::sluice::binary()).arg("--config").arg(&folder.config).arg("gateway").output();
+    let second = second.expect("the binary runs");
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains("spool") && said.contains("in use"), "{said}");
+    assert_eq!(first.stop(), Some(0));
+}
+
+#[test]
+fn a_stage_alone_is_refused_on_a_log_that_belongs_to_one_process() {
+    let folder = Folder::new("");
+    for role in ["gateway", "stream", "sinks"] {
+        let output = folder.command(&[role]);
+        assert_eq!(output.status.code(), Some(64), "{role}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("needs log.kind = \"kafka\""), "{role}");
+    }
+}
