@@ -89,10 +89,10 @@ impl Consumer for KafkaConsumer {
     }
 }
 
-/// The group is about to decide; who is still its member then may commit.
+/// The group is about to decide, perhaps to take us in again; what is ours then may be committed.
 fn is_passing(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{IllegalGeneration, RebalanceInProgress};
-    matches!(error.rdkafka_error_code(), Some(IllegalGeneration | RebalanceInProgress))
+    use RDKafkaErrorCode::{IllegalGeneration, RebalanceInProgress, UnknownMemberId};
+    matches!(error.rdkafka_error_code(), Some(IllegalGeneration | RebalanceInProgress | UnknownMemberId))
 }
 
 /// A consumer begins where its group has committed, or at the oldest record.

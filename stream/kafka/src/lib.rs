@@ -37,3 +37,6 @@ pub use metrics::Metrics;
 pub use options::{Options, Security, Token, TokenSource};
 pub use pipe::KafkaPipe;
 pub use topics::{Cleanup, TopicPlan, TopicPlans};
+
+/// How often a job over this log should commit: a transaction costs the brokers a few writes whatever it holds.
+pub const COMMIT_INTERVAL: std::time::Duration = std::time::Duration::from_millis(200);

@@ -71,13 +71,12 @@ impl Log {
     /// The future completes when everything that was handed over has been answered for.
     pub fn close(&self) -> impl Future<Output = ()> + Send + use<> {
         let shared = Arc::clone(&self.shared);
-        shared.appender.close();
         shared.is_closed.store(true, Ordering::Release);
         async move { shared.appender.drained().await }
     }
 
     fn check(&self, batches: &[(TopicPartition, Batch)]) -> Result<(), AppendError> {
-        if self.shared.appender.is_closed() {
+        if self.shared.is_closed.load(Ordering::Acquire) {
             return Err(AppendError::Closed);
         }
         for (at, _) in batches {

@@ -51,15 +51,11 @@ impl Poller {
         Poller { consumer, is_closed, closing: None, is_paused: false }
     }
 
-    /// Until the reader is gone, or fenced.
+    /// Until the reader is gone, or has met an error: nothing is read past one.
     pub fn run(mut self) {
         while !self.context().seat.is_left() && !self.context().seat.is_fenced() {
             if let Err(error) = self.turn() {
-                let is_final = matches!(error, LogError::Fenced);
-                self.context().send(Err(error));
-                if is_final {
-                    return;
-                }
+                return self.context().send(Err(error));
             }
         }
     }
@@ -146,9 +142,12 @@ impl Poller {
             Some(
                 Code::BrokerTransportFailure
                 | Code::AllBrokersDown
+                | Code::Resolve
                 | Code::OperationTimedOut
                 | Code::RequestTimedOut
-                | Code::PollExceeded,
+                | Code::UnknownTopicOrPartition
+                | Code::LeaderNotAvailable
+                | Code::NotLeaderForPartition,
             ) => {
                 tracing::debug!(%error, "reading goes on when a broker answers");
                 Ok(())

@@ -61,20 +61,11 @@ impl Appender {
         Ok(answer)
     }
 
-    /// No more appends; those that wait for room are told so.
-    pub fn close(&self) {
-        self.room.close();
-    }
-
-    pub fn is_closed(&self) -> bool {
-        self.room.is_closed()
-    }
-
     /// All that was handed over has been answered for.
     pub async fn drained(&self) {
-        while self.room.available_permits() < self.max_pending_bytes {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        let all = u32::try_from(self.max_pending_bytes).unwrap_or(u32::MAX);
+        // It fails when the semaphore is closed, and nobody does that.
+        let _ = self.room.acquire_many(all).await;
     }
 
     /// After a fatal error librdkafka answers everything with that error; a new client begins anew.

@@ -153,7 +153,7 @@ impl Rebalances {
 
     fn assign(&self, consumer: &BaseConsumer<Rebalances>, list: &mut TopicPartitionList) {
         let places = self.places(list);
-        let Some(starts) = self.starts(consumer, &places) else { return };
+        let Some(starts) = self.starts(consumer, &places) else { return self.take(consumer, list) };
         self.confirm(consumer);
         for (place, start) in places.iter().zip(starts) {
             let from = start
@@ -168,10 +168,15 @@ impl Rebalances {
                 self.send(Ok(Item::Assigned { partition: place.partition, start }));
             }
         }
-        if let Err(error) = consumer.incremental_assign(list) {
-            return self.send(Err(log_error(error)));
-        }
+        self.take(consumer, list);
         self.seat.assign(&places);
+    }
+
+    /// librdkafka waits for this in any case.
+    fn take(&self, consumer: &BaseConsumer<Rebalances>, list: &TopicPartitionList) {
+        if let Err(error) = consumer.incremental_assign(list) {
+            self.send(Err(log_error(error)));
+        }
     }
 
     /// What we hold is ours under this membership.
@@ -203,14 +208,13 @@ impl Rebalances {
     fn revoke(&self, consumer: &BaseConsumer<Rebalances>, list: &TopicPartitionList) {
         let places = self.places(list);
         let is_lost = consumer.assignment_lost();
-        let read = self.cutting().take();
         if self.beginning.is_told() && !self.seat.is_left() && !places.is_empty() {
             if is_lost {
                 self.fence();
             } else {
                 // They are still ours, under a membership that the last commit needs.
                 self.confirm(consumer);
-                self.hand_over(&places, read);
+                self.hand_over(&places);
             }
         }
         for place in &places {
@@ -223,7 +227,8 @@ impl Rebalances {
     }
 
     /// Tells the reader, after all that was read, and waits until it has committed.
-    fn hand_over(&self, places: &[TopicPartition], read: Vec<Fetched>) {
+    fn hand_over(&self, places: &[TopicPartition]) {
+        let read = self.cutting().take();
         for fetched in read {
             self.count(&fetched);
             self.send(Ok(Item::Records(fetched)));

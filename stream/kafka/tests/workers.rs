@@ -3,13 +3,15 @@
 
 mod common;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::sums::{IN, Worker, check, feed};
 use common::{connect, options, prefix};
-use records::LogError;
+use records::{Consumer, LogError};
 
 const PARTITIONS: u32 = 4;
 const PREFIX: &str = "SLUICE_TEST_KAFKA_PREFIX";
@@ -62,6 +64,58 @@ async fn workers_come_and_go_and_outputs_stay_equal() {
     first.abort();
     let aborted = first.await;
     assert!(aborted.is_err(), "the first worker has worked to the end: {aborted:?}");
+}
+
+/// A sink of its own, two that join it, and alone again: each record comes to one of them, though some come twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka"]
+async fn sinks_come_and_go_and_nothing_is_skipped() {
+    let prefix = prefix("sinks");
+    let log = connect(options(&prefix, "test", PARTITIONS)).await;
+    let fed = {
+        let log = log.clone();
+        tokio::spawn(async move { feed(&log, PARTITIONS, Duration::from_secs(14)).await })
+    };
+    let read = Arc::new(Mutex::new(BTreeSet::new()));
+    let sink = |instance| sink(prefix.clone(), instance, Arc::clone(&read));
+    let first = tokio::spawn(sink("first"));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let others = ["second", "third"].map(|instance| tokio::spawn(sink(instance)));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    others.iter().for_each(tokio::task::JoinHandle::abort);
+    let all = u64::from(PARTITIONS) * fed.await.unwrap();
+    let is_read = || read.lock().unwrap().len() as u64 == all;
+    let wait = async {
+        while !is_read() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let done = tokio::time::timeout(Duration::from_secs(40), wait).await;
+    assert!(done.is_ok(), "{} of {all} came", read.lock().unwrap().len());
+    first.abort();
+}
+
+/// Commits what it has written every tenth of a second.
+async fn sink(prefix: String, instance: &'static str, read: Arc<Mutex<BTreeSet<(u32, u64)>>>) {
+    let log = connect(options(&prefix, instance, PARTITIONS)).await;
+    let mut consumer = log.consumer("sink", &[IN]);
+    let mut flush = tokio::time::interval(Duration::from_millis(100));
+    let mut flushed = BTreeMap::new();
+    loop {
+        tokio::select! {
+            biased;
+            _ = flush.tick() => {
+                let offsets: Vec<_> = std::mem::take(&mut flushed).into_iter().collect();
+                consumer.commit(&offsets).await.unwrap();
+            }
+            fetched = consumer.poll() => {
+                let fetched = fetched.unwrap().unwrap();
+                let offsets = fetched.records().map(|(offset, ..)| (fetched.partition.partition, offset));
+                read.lock().unwrap().extend(offsets);
+                flushed.insert(fetched.partition, fetched.next());
+            }
+        }
+    }
 }
 
 /// A worker of this process that is gone after so long, without a last commit. Tells what came and went.
