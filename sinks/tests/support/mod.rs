@@ -4,6 +4,8 @@
 pub mod http;
 #[cfg(feature = "influx")]
 pub mod influx;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 use prometheus::Registry;
 use records::{
