@@ -14,6 +14,14 @@ mod devices;
 
 mod series;
 
+mod query;
+
+mod latest;
+
+mod table;
+
+mod body;
+
 mod notices;
 
 mod feed;
@@ -86,6 +94,8 @@ pub fn router(console: ConsoleState) -> Router {
         .route("/quantities", get(devices::quantities))
         .route("/quarantine", get(devices::quarantine))
         .route("/series", get(series::series))
+        .route("/query", get(query::query))
+        .route("/latest", get(latest::latest))
         .route("/alerts", get(alerts::list))
         .route("/alerts/acknowledge", post(alerts::acknowledge))
         .route("/alerts/{*id}", get(alerts::one))

@@ -25,7 +25,7 @@ pub struct Bucket {
 /// A running summary. The sum carries its rounding error along (Neumaier 1974), so that the mean does not depend
 /// on which file a value was read from first.
 #[derive(Clone, Copy)]
-struct Summary {
+pub(crate) struct Summary {
     count: u64,
     good: u64,
     sum: f64,
@@ -35,7 +35,7 @@ struct Summary {
 }
 
 impl Summary {
-    const EMPTY: Summary =
+    pub const EMPTY: Summary =
         Summary { count: 0, good: 0, sum: 0.0, lost: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
 
     fn add(&mut self, value: f64, flag: Flag) {
@@ -52,7 +52,7 @@ impl Summary {
         self.max = self.max.max(value);
     }
 
-    fn join(&mut self, other: &Summary) {
+    pub fn join(&mut self, other: &Summary) {
         let lost = self.lost + other.lost;
         let sum = self.sum + other.sum;
         let error = if self.sum.abs() >= other.sum.abs() {
@@ -70,7 +70,7 @@ impl Summary {
         };
     }
 
-    fn bucket(&self, start: i64) -> Bucket {
+    pub fn bucket(&self, start: i64) -> Bucket {
         let has_good = self.good > 0;
         Bucket {
             start: Timestamp(start),
@@ -107,7 +107,7 @@ impl Buckets {
     }
 
     pub fn add(&mut self, at: i64, value: f64, flag: Flag) -> Result<(), StoreError> {
-        let start = (at - self.offset).div_euclid(self.width) * self.width + self.offset;
+        let start = self.start_of(at);
         if start != self.current.0 {
             self.turn_to(start)?;
         }
@@ -115,10 +115,20 @@ impl Buckets {
         Ok(())
     }
 
-    /// The buckets that hold anything, by time.
-    pub fn finish(mut self) -> Result<Vec<Bucket>, StoreError> {
+    /// Where the bucket that a time falls into begins.
+    pub fn start_of(&self, at: i64) -> i64 {
+        (at - self.offset).div_euclid(self.width) * self.width + self.offset
+    }
+
+    /// What the buckets hold, by where they begin.
+    pub fn into_summaries(mut self) -> Result<BTreeMap<i64, Summary>, StoreError> {
         self.turn_to(i64::MIN)?;
-        Ok(self.done.iter().map(|(start, summary)| summary.bucket(*start)).collect())
+        Ok(self.done)
+    }
+
+    /// The buckets that hold anything, by time.
+    pub fn finish(self) -> Result<Vec<Bucket>, StoreError> {
+        Ok(self.into_summaries()?.iter().map(|(start, summary)| summary.bucket(*start)).collect())
     }
 
     fn turn_to(&mut self, start: i64) -> Result<(), StoreError> {

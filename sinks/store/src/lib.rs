@@ -26,6 +26,7 @@ mod steps;
 mod writing;
 
 mod bucket;
+mod joined;
 mod pages;
 mod reading;
 mod view;
@@ -42,6 +43,7 @@ mod tests;
 pub use backup::{Copied, CopyError, backup, restore};
 pub use bucket::Bucket;
 pub use error::StoreError;
+pub use joined::{Joined, Spans, usual_width};
 pub use latest::Latest;
 pub use query::{Points, SeriesInfo, SeriesKind};
 pub use rows::{AggregateRow, RawRow, Written};

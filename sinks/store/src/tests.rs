@@ -8,3 +8,4 @@ mod oracle;
 mod others;
 mod properties;
 mod readers;
+mod several;

@@ -1,0 +1,74 @@
+//! Several series as one, against a plain list.
+
+use super::oracle::*;
+use crate::{Spans, Store, StoreError};
+use records::{Flag, Name, Quality, Timestamp};
+use std::time::Duration;
+
+fn series(count: usize) -> Vec<(Name, Name)> {
+    (0..count).map(|number| (format!("d-{number}").into(), "pm2_5".into())).collect()
+}
+
+#[test]
+fn spans_hold_what_all_series_held() {
+    let dir = tempfile::tempdir().expect("made");
+    let store = Store::open(dir.path(), options()).expect("opens");
+    let mut rows = Vec::new();
+    for number in 0..200i64 {
+        let mut row = raw(
+            &format!("d-{}", number % 3),
+            "pm2_5",
+            MIDNIGHT + number * 60_000,
+            (number * 37 % 101) as f64,
+        );
+        if number % 10 == 0 {
+            row.quality = Quality { flag: Flag::Bad, tests: 2 };
+        }
+        rows.push(row);
+    }
+    // Part of it in files, part in memory.
+    let _ = store.write(&rows[..120], &[]);
+    store.seal(&[]).expect("seals");
+    let _ = store.write(&rows[120..], &[]);
+    let spans = Spans {
+        from: Timestamp(MIDNIGHT),
+        to: Timestamp(MIDNIGHT + 10_800_000),
+        width: Duration::from_secs(3600),
+        offset: Duration::ZERO,
+        quantiles: &[0.5, 0.95],
+    };
+    let found = store.joined(&series(3), spans).expect("answers");
+    assert_eq!(found.len(), 3);
+    for (hour, joined) in (0i64..).zip(found) {
+        let start = MIDNIGHT + hour * 3_600_000;
+        let inside = rows.iter().filter(|row| (start..start + 3_600_000).contains(&row.event_time.millis()));
+        let mut good: Vec<f64> =
+            inside.clone().filter(|row| row.quality.is_usable()).map(|row| row.value).collect();
+        good.sort_unstable_by(f64::total_cmp);
+        let bucket = joined.bucket;
+        assert_eq!((bucket.start.millis(), bucket.count), (start, inside.count() as u64));
+        assert_eq!((bucket.good, bucket.min, bucket.max), (good.len() as u64, good[0], good[good.len() - 1]));
+        assert_eq!(bucket.mean, good.iter().sum::<f64>() / good.len() as f64);
+        let median = (good[(good.len() - 1) / 2] + good[good.len() / 2]) / 2.0;
+        assert_eq!(joined.quantiles[0], median);
+        assert!(joined.quantiles[1] <= bucket.max && joined.quantiles[1] >= median);
+    }
+}
+
+#[test]
+fn an_answer_has_a_bound() {
+    let dir = tempfile::tempdir().expect("made");
+    let store = Store::open(dir.path(), crate::Options { answer_rows: 10, ..options() }).expect("opens");
+    let rows: Vec<_> = (0..20).map(|number| raw("d-0", "pm2_5", MIDNIGHT + number * 1_000, 1.0)).collect();
+    let _ = store.write(&rows, &[]);
+    let spans = |width| Spans {
+        from: Timestamp::MIN,
+        to: Timestamp::MAX,
+        width: Duration::from_secs(width),
+        offset: Duration::ZERO,
+        quantiles: &[],
+    };
+    assert_eq!(store.joined(&series(2), spans(2)).expect("answers").len(), 10);
+    let refused = store.joined(&series(2), spans(1));
+    assert!(matches!(refused, Err(StoreError::TooManyRows { limit: 10 })), "{refused:?}");
+}
