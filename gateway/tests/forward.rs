@@ -236,7 +236,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     /// Whatever fails and whenever it dies: every record of the spool is on the target, in the order of its device,
     /// and what stands there twice is told by its origin.
@@ -420,6 +420,29 @@ async fn the_second_forwarder_of_a_spool_fences_the_first() {
     assert!(matches!(ended, Err(ForwardError::Spool(LogError::Fenced))), "{ended:?}");
     line.say(Topic::Telemetry, 1).await;
     line.until("the next", |line| line.on_target(1).contains(&1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_another_gateway_claims_is_lost() {
+    let target = MemoryLog::new(|_| 1);
+    let claim = || {
+        let stop = CancellationToken::new();
+        (stop.clone(), tokio::spawn(forward::claim(target.consumer("gateway-1", &[Topic::Audit]), stop)))
+    };
+    let (_, first) = claim();
+    sleep(Duration::from_secs(1)).await;
+    assert!(!first.is_finished());
+    let (stop, second) = claim();
+    let ended = timeout(PATIENCE, first).await.unwrap().unwrap();
+    assert!(matches!(ended, Err(LogError::Fenced)), "{ended:?}");
+    // What it is given is none of its business.
+    let mut batch = Batch::new();
+    batch.push(b"actor", b"did");
+    target.append(vec![(TopicPartition { topic: Topic::Audit, partition: 0 }, batch)]).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert!(!second.is_finished());
+    stop.cancel();
+    timeout(PATIENCE, second).await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,8 @@
 
 mod run;
 
+mod claim;
+
 mod lanes;
 mod load;
 
@@ -16,6 +18,7 @@ mod error;
 mod metrics;
 mod options;
 
+pub use claim::claim;
 pub use error::ForwardError;
 pub use metrics::Metrics;
 pub use options::Options;
