@@ -18,7 +18,22 @@ const PARTITIONS: Partitions = Partitions { telemetry: 1, observations: 4, aggre
 const COMMIT_RECORDS: usize = 20_000;
 
 fn job() -> DeviceJob {
-    DeviceJob::new(DeviceConfig::default(), Ruleset::default(), PARTITIONS)
+    job_with("")
+}
+
+/// With a user-defined job of that window that tells six statistics.
+fn job_with(window: &str) -> DeviceJob {
+    let mut rules = include_str!("../rules/default.toml").to_owned();
+    if !window.is_empty() {
+        let select: Vec<String> =
+            OTHER.iter().map(|name| format!("{name}_of_job = \"mean({name})\"")).collect();
+        let select = select.join(", ");
+        rules += &format!(
+            "[[job]]\nid = \"b\"\nfamily = \"other\"\nwindow = {{ {window} }}\nselect = {{ {select} }}\n"
+        );
+    }
+    let rules = Ruleset::parse(&rules).expect("the job is valid");
+    DeviceJob::new(DeviceConfig::default(), rules, PARTITIONS)
 }
 
 /// Registry entries, then `rounds` messages of each device, as they stand on the log.
@@ -122,6 +137,28 @@ fn device_job(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A user-defined job beside the family's own windows: what it adds is the difference to the device job alone.
+fn user_defined(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("user_defined");
+    let telemetry = telemetry(10_000, 30, Family::Other, OTHER);
+    group.sample_size(10).throughput(Throughput::Elements(300_000));
+    for window in ["", "tumbling_s = 60", "hopping_s = 60, every_s = 10", "session_s = 30", "count = 6"] {
+        group.bench_function(if window.is_empty() { "none" } else { window }, |bencher| {
+            bencher.iter_custom(|times| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..times {
+                    let (mut job, mut out) = (job_with(window), Outputs::new(PARTITIONS));
+                    let begun = cpu_time();
+                    black_box(run(&mut job, &mut out, &telemetry));
+                    spent += cpu_time() - begun;
+                }
+                spent
+            });
+        });
+    }
+    group.finish();
+}
+
 /// What of it is reading alone.
 fn decode(criterion: &mut Criterion) {
     let telemetry = telemetry(10_000, 30, Family::Other, OTHER);
@@ -173,5 +210,5 @@ fn sum(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, device_job, decode, snapshot, sum);
+criterion_group!(benches, device_job, user_defined, decode, snapshot, sum);
 criterion_main!(benches);

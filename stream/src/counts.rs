@@ -63,6 +63,10 @@ pub enum Fact {
     WindowRevised,
     /// A series' window closed.
     WindowClosed,
+    /// A user-defined job told a statistic of a window.
+    JobRow,
+    /// A reading was too late for a user-defined job.
+    JobLate,
     /// A sighting ended.
     Sighted,
     /// An ingest time was so far behind that its place in the order was lost.
@@ -79,7 +83,7 @@ pub enum Fact {
 
 impl Fact {
     /// Every fact, in order.
-    pub const ALL: [Fact; 36] = [
+    pub const ALL: [Fact; 38] = [
         Fact::Observation,
         Fact::Device,
         Fact::Tick,
@@ -110,6 +114,8 @@ impl Fact {
         Fact::LateRouted,
         Fact::WindowRevised,
         Fact::WindowClosed,
+        Fact::JobRow,
+        Fact::JobLate,
         Fact::Sighted,
         Fact::SteppedBack,
         Fact::StaleDevice,

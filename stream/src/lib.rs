@@ -12,6 +12,7 @@ mod progress;
 mod snapshot;
 mod ticker;
 
+pub mod aggregate;
 pub mod area;
 pub mod device;
 

@@ -173,6 +173,10 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
             plain("sluice_stream_window_revisions_total", "Windows given out again because of late messages")
         }
         Fact::WindowClosed => plain("sluice_stream_windows_total", "Windows closed, per series"),
+        Fact::JobRow => plain("sluice_stream_job_rows_total", "Statistics that user-defined jobs told"),
+        Fact::JobLate => {
+            plain("sluice_stream_job_late_messages_total", "Messages too late for a user-defined job")
+        }
         Fact::Sighted => plain("sluice_stream_sightings_total", "Sightings of tags"),
         Fact::SteppedBack => plain(
             "sluice_stream_ingest_steps_back_total",

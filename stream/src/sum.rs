@@ -46,6 +46,14 @@ impl ExactSum {
         }
     }
 
+    /// The sum in twice the digits of a double: [`ExactSum::round`], and what that took away, rounded.
+    pub fn digits(&self) -> [f64; 2] {
+        let high = self.round();
+        let mut rest = self.clone();
+        rest.add(-high);
+        [high, rest.round()]
+    }
+
     /// The double next to the exact sum; of two equally near ones the even. Never −0.
     pub fn round(&self) -> f64 {
         let Some(odd) = &self.odd else { return self.fixed as f64 * UNIT };
@@ -56,6 +64,13 @@ impl ExactSum {
             partials.add(if self.fixed < 0 { -piece } else { piece });
         }
         partials.round()
+    }
+}
+
+impl PartialEq for ExactSum {
+    /// Of equal value, however it was reached.
+    fn eq(&self, other: &ExactSum) -> bool {
+        self.digits() == other.digits()
     }
 }
 

@@ -162,6 +162,16 @@ proptest! {
     }
 
     #[test]
+    fn user_defined_jobs_take_anything(records in keyed()) {
+        let rules = concat!(include_str!("../rules/default.toml"), include_str!("support/jobs.toml"));
+        let rules = rules.replace("family = \"air\"\nwindow", "family = \"other\"\nwindow");
+        let rules = rules.replace("family = \"machine\"\nwindow", "family = \"other\"\nearly_s = 20\nwindow");
+        let rules = rules.replace("count = 4", "calendar = \"month\", zone = \"Asia/Shanghai\"");
+        let rules = Ruleset::parse(&rules).expect("still valid");
+        run(DeviceJob::new(DeviceConfig::default(), rules, PARTITIONS), records);
+    }
+
+    #[test]
     fn the_area_job_takes_anything(records in keyed()) {
         run(AreaJob::new(AreaConfig::default(), Ruleset::default(), PARTITIONS), records);
     }

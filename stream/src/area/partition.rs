@@ -36,6 +36,8 @@ impl Partition {
             }
             // Of areas: what this job or a roll-up writes, no input of it.
             Record::Aggregate(row) if matches!(row.subject, Subject::Area(_)) => out.count(Fact::Misplaced),
+            // A statistic of a user-defined job: of windows of its own, that say nothing of how far the device has come.
+            Record::Aggregate(row) if context.rules.is_selected(&row.quantity) => out.count(Fact::Aggregate),
             record => {
                 out.count(fact_of(&record));
                 let Ok(area) = std::str::from_utf8(key) else { return out.count(Fact::Misplaced) };

@@ -17,6 +17,8 @@ pub struct Context {
     pub tag_reads: Quantity,
     /// Threshold rules by family: places in the rules file.
     by_family: [Vec<usize>; Family::ALL.len()],
+    /// User-defined jobs by family: places in the rules file.
+    jobs: [Vec<usize>; Family::ALL.len()],
 }
 
 impl Context {
@@ -26,12 +28,21 @@ impl Context {
         for (index, rule) in rules.thresholds.iter().enumerate() {
             by_family[rule.family as usize].push(index);
         }
-        Context { config, rules, partitions, tag_reads: Quantity::from_name("tag_reads"), by_family }
+        let mut jobs = [const { Vec::new() }; Family::ALL.len()];
+        for (index, job) in rules.jobs.iter().enumerate() {
+            jobs[job.family as usize].push(index);
+        }
+        Context { config, rules, partitions, jobs, tag_reads: Quantity::from_name("tag_reads"), by_family }
     }
 
     /// The times of a family.
     pub fn times(&self, family: Family) -> &Times {
         self.config.times.of(family)
+    }
+
+    /// The jobs of a family.
+    pub fn jobs_of(&self, family: Family) -> &[usize] {
+        &self.jobs[family as usize]
     }
 
     /// The threshold rules about a quantity of a family.

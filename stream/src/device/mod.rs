@@ -5,6 +5,7 @@ mod config;
 mod context;
 mod deadlines;
 mod duplicates;
+mod jobs;
 mod origins;
 mod panes;
 mod partition;

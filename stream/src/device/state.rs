@@ -4,6 +4,7 @@ use super::clock::{ClockModel, Fault, Judgement, Step, Verdict};
 use super::config::Times;
 use super::context::Context;
 use super::duplicates::Seen;
+use super::jobs::{self, Jobs};
 use super::panes::Panes;
 use super::pipeline::{Pipeline, Whom};
 use super::quality;
@@ -39,6 +40,9 @@ pub struct DeviceState {
     /// What is known of its clock.
     #[n(8)]
     clock: ClockModel,
+    /// What users want to know of it.
+    #[n(9)]
+    jobs: Jobs,
     /// When somebody will look at [`DeviceState::deadline`]; never later than that.
     #[cbor(skip)]
     pub scheduled: Option<Timestamp>,
@@ -56,6 +60,7 @@ impl DeviceState {
             panes: Panes::default(),
             pipeline: Pipeline::default(),
             clock: ClockModel::default(),
+            jobs: Jobs::default(),
             scheduled: None,
         }
     }
@@ -106,8 +111,46 @@ impl DeviceState {
             let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
             self.pipeline.tag_reads(whom, &message, as_of, context, out);
         }
+        self.run_jobs(&message, &times, as_of, context, out);
         self.close(self.progress(&times), as_of, context, out);
-        self.forget(&times);
+        self.forget(&times, as_of, context, out);
+    }
+
+    /// Shows a message to the jobs of its family.
+    fn run_jobs(
+        &mut self,
+        message: &Observation,
+        times: &Times,
+        as_of: Timestamp,
+        context: &Context,
+        out: &mut Outputs,
+    ) {
+        let forgotten_to = self.progress(times) - times.allowed_lateness;
+        for job in context.jobs_of(self.whom().family()) {
+            let mut late = 0;
+            self.tell(as_of, context, out, |jobs, tell| {
+                late += usize::from(jobs.observe(*job, message, forgotten_to, &context.rules.jobs, tell));
+            });
+            out.count_many(Fact::JobLate, late);
+        }
+    }
+
+    /// Lets jobs tell, and writes what they do.
+    fn tell(
+        &mut self,
+        as_of: Timestamp,
+        context: &Context,
+        out: &mut Outputs,
+        run: impl FnOnce(&mut Jobs, &mut jobs::Tell<'_>),
+    ) {
+        let DeviceState { id, entry, jobs, .. } = self;
+        let whom = Whom { id, entry: entry.as_ref() };
+        run(jobs, &mut |told| {
+            for row in jobs::rows(whom, &told, as_of, context) {
+                out.count(Fact::JobRow);
+                out.aggregate(&row);
+            }
+        });
     }
 
     /// Gives a message its event time.
@@ -140,7 +183,8 @@ impl DeviceState {
     /// The first end that is still to come, event time.
     fn next_end(&self, context: &Context) -> Option<Timestamp> {
         let tag = self.pipeline.next_end(context);
-        self.panes.next_end().into_iter().chain(tag).min()
+        let job = self.jobs.next_end(&context.rules.jobs);
+        self.panes.next_end().into_iter().chain(tag).chain(job).min()
     }
 
     fn whom(&self) -> Whom<'_> {
@@ -200,6 +244,7 @@ impl DeviceState {
             }
         }
         pipeline.advance(whom, to, as_of, context, out);
+        self.tell(as_of, context, out, |jobs, tell| jobs.close(to, &context.rules.jobs, tell));
     }
 
     /// Gives out again what late readings changed, by quantity.
@@ -222,9 +267,11 @@ impl DeviceState {
         }
     }
 
-    /// Forgets closed windows that take no more readings.
-    fn forget(&mut self, times: &Times) {
-        self.panes.forget(self.progress(times) - times.allowed_lateness);
+    /// Forgets closed windows that take no more readings; jobs tell first what is due by this progress.
+    fn forget(&mut self, times: &Times, as_of: Timestamp, context: &Context, out: &mut Outputs) {
+        let progress = self.progress(times);
+        self.panes.forget(progress - times.allowed_lateness);
+        self.tell(as_of, context, out, |jobs, tell| jobs.advance(progress, times, &context.rules.jobs, tell));
     }
 }
 

@@ -57,6 +57,17 @@ impl<'p> Fields<'p> {
         self.problems.note(join(&self.path, key), message);
     }
 
+    /// Whether there is such a key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Every key, with its string.
+    pub(super) fn texts(&mut self) -> Vec<(String, String)> {
+        let keys: Vec<String> = self.table.keys().cloned().collect();
+        keys.into_iter().map(|key| (key.clone(), self.text(&key))).collect()
+    }
+
     /// A string that is not empty.
     pub(super) fn text(&mut self, key: &str) -> String {
         match self.table.remove(key) {

@@ -4,15 +4,21 @@
 //! measured between event times of what was observed.
 
 mod alerting;
+mod calendar;
 mod fields;
+mod job;
 mod ladder;
 mod ruleset;
 mod template;
 mod threshold;
+mod windowing;
 
 pub use alerting::{About, AlertLife, Seen, rule_of};
+pub use calendar::{Calendar, CalendarUnit};
 pub use fields::Problem;
+pub use job::{Input, JobRule, Output};
 pub use ladder::{Change, Ladder, Step};
 pub use ruleset::{AirRule, PlantRule, QueueRule, RainRule, RouteRule, Ruleset, TagRule, Windows};
 pub use template::{Template, Word};
 pub use threshold::{Direction, Level, ThresholdRule};
+pub use windowing::Windowing;

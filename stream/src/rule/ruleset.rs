@@ -3,8 +3,9 @@
 mod read;
 
 use super::fields::{Fields, Problem, Problems};
+use super::job::JobRule;
 use super::threshold::ThresholdRule;
-use records::{Family, Name};
+use records::{Family, Name, Quantity};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub struct Ruleset {
     pub queues: Vec<QueueRule>,
     /// Tags that don't arrive.
     pub routes: Vec<RouteRule>,
+    /// What users want to know beside.
+    pub jobs: Vec<JobRule>,
 }
 
 /// Length of the tumbling window per family.
@@ -124,8 +127,17 @@ impl Ruleset {
         let mut fields = Fields::new(table, &problems);
         let ruleset = read::read(&mut fields);
         validate_ids(&ruleset, &fields);
+        validate_outputs(&ruleset, &fields);
         fields.finish();
         problems.into_result(ruleset)
+    }
+}
+
+impl Ruleset {
+    /// Whether a user-defined job tells its statistics under that name.
+    pub fn is_selected(&self, quantity: &Quantity) -> bool {
+        quantity.code().is_none()
+            && self.jobs.iter().flat_map(|job| &job.outputs).any(|output| output.name == *quantity)
     }
 }
 
@@ -159,6 +171,19 @@ fn validate_ids(ruleset: &Ruleset, fields: &Fields<'_>) {
     for (path, id) in all.into_iter().flatten().filter(|(_, id)| !id.is_empty()) {
         if !seen.insert(id.clone()) {
             fields.problem(&path, format!("`{id}` is the id of another rule"));
+        }
+    }
+}
+
+/// Rows of two jobs under one name could not be told apart.
+fn validate_outputs(ruleset: &Ruleset, fields: &Fields<'_>) {
+    let mut seen = BTreeSet::new();
+    for (index, job) in ruleset.jobs.iter().enumerate() {
+        for output in &job.outputs {
+            if !seen.insert(output.name.clone()) {
+                let path = format!("job[{index}].select.{}", output.name);
+                fields.problem(&path, "is selected by another job as well");
+            }
         }
     }
 }

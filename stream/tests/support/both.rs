@@ -43,13 +43,19 @@ pub fn calm() -> Disturbance {
     Disturbance { seed: 0, failing_percent: 0, options: Options::default() }
 }
 
+/// The built-in rules, and a user-defined job of every windowing.
+fn rules() -> Ruleset {
+    let text = concat!(include_str!("../../rules/default.toml"), include_str!("jobs.toml"));
+    Ruleset::parse(text).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
 /// Runs the device job, then the area job, each started again after every failure.
 pub async fn run(log: &MemoryLog, disturbance: &Disturbance) -> Output {
     log.close();
     let partitions = Partitions::of(log);
-    let device = || DeviceJob::new(DeviceConfig::default(), Ruleset::default(), partitions);
+    let device = || DeviceJob::new(DeviceConfig::default(), rules(), partitions);
     run_job(log, Topic::Telemetry, partitions.telemetry, device, disturbance).await;
-    let area = || AreaJob::new(AreaConfig::default(), Ruleset::default(), partitions);
+    let area = || AreaJob::new(AreaConfig::default(), rules(), partitions);
     run_job(log, Topic::Aggregates, partitions.aggregates, area, disturbance).await;
     collect(log)
 }

@@ -11,6 +11,7 @@ use stream::{AreaConfig, AreaJob, Counts, DeviceConfig, DeviceJob, Job, Outputs,
 /// 2026-05-04T00:00:00Z.
 const MIDNIGHT: i64 = 1_777_852_800_000;
 
+const DEFAULT_RULES: &str = include_str!("../../rules/default.toml");
 const ONE_EACH: Partitions = Partitions { telemetry: 1, observations: 1, aggregates: 1, alerts: 1 };
 
 /// A script.
@@ -28,6 +29,7 @@ pub struct Stage {
     device: DeviceJob,
     area: AreaJob,
     config: DeviceConfig,
+    rules: String,
     now: Timestamp,
     shown: Vec<String>,
     counts: Counts,
@@ -35,24 +37,25 @@ pub struct Stage {
 
 impl Default for Stage {
     fn default() -> Self {
-        let config = DeviceConfig::default();
-        let (device, area) = jobs(&config);
+        let (config, rules) = (DeviceConfig::default(), DEFAULT_RULES.to_owned());
+        let (device, area) = jobs(&config, &rules);
         let shown = vec!["windows".into(), "alerts".into(), "sightings".into()];
-        Stage { device, area, config, now: Timestamp(MIDNIGHT), shown, counts: Counts::default() }
+        Stage { device, area, config, rules, now: Timestamp(MIDNIGHT), shown, counts: Counts::default() }
     }
 }
 
-fn jobs(config: &DeviceConfig) -> (DeviceJob, AreaJob) {
+fn jobs(config: &DeviceConfig, rules: &str) -> (DeviceJob, AreaJob) {
+    let rules = Ruleset::parse(rules).unwrap_or_else(|problems| panic!("{problems:#?}"));
     (
-        DeviceJob::new(config.clone(), Ruleset::default(), ONE_EACH),
-        AreaJob::new(AreaConfig::default(), Ruleset::default(), ONE_EACH),
+        DeviceJob::new(config.clone(), rules.clone(), ONE_EACH),
+        AreaJob::new(AreaConfig::default(), rules, ONE_EACH),
     )
 }
 
 impl Stage {
     /// Throws both jobs away and builds them from their snapshots.
     pub fn restart(&mut self) {
-        let (mut device, mut area) = jobs(&self.config);
+        let (mut device, mut area) = jobs(&self.config, &self.rules);
         device.restore(0, Some(&self.device.snapshot(0))).expect("it is our own");
         area.restore(0, Some(&self.area.snapshot(0))).expect("it is our own");
         (self.device, self.area) = (device, area);
@@ -71,7 +74,13 @@ impl Stage {
             ["policy", name] => {
                 let policy = Policy::ALL.into_iter().find(|policy| policy.name() == *name).expect("a policy");
                 Family::ALL.iter().for_each(|family| *self.config.clock.policy_mut(*family) = policy);
-                (self.device, self.area) = jobs(&self.config);
+                (self.device, self.area) = jobs(&self.config, &self.rules);
+                Vec::new()
+            }
+            ["job", ..] => {
+                let job = line.trim_start_matches("job ").replace("; ", "\n");
+                self.rules += &format!("[[job]]\n{job}\n");
+                (self.device, self.area) = jobs(&self.config, &self.rules);
                 Vec::new()
             }
             ["restart"] => {

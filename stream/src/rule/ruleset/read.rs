@@ -2,6 +2,7 @@
 
 use super::{AirRule, PlantRule, QueueRule, RainRule, RouteRule, Ruleset, TagRule, Windows};
 use crate::rule::fields::Fields;
+use crate::rule::job::JobRule;
 use crate::rule::template::Word;
 use crate::rule::threshold::{Kind, ThresholdRule, read_source};
 use records::{Family, Name, UseCase};
@@ -17,6 +18,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Ruleset {
         thresholds: fields.tables("threshold").into_iter().map(read_threshold).collect(),
         queues: fields.tables("queue").into_iter().map(read_queue).collect(),
         routes: fields.tables("route").into_iter().map(read_route).collect(),
+        jobs: fields.tables("job").into_iter().map(JobRule::read).collect(),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use records::{Quantity, Severity};
+use records::Severity;
 
 #[test]
 fn the_built_in_rules_are_valid() {
@@ -160,4 +160,82 @@ fn a_line_may_differ() {
     let rules = Ruleset::parse(&text).unwrap();
     assert_eq!(rules.routes[0].route_time("l2"), Duration::from_secs(60));
     assert_eq!(rules.routes[0].route_time("l1"), Duration::from_secs(180));
+}
+
+/// A file with one user-defined job.
+fn job(text: &str) -> Result<Ruleset, Vec<String>> {
+    let parsed = Ruleset::parse(&format!("{BUILT_IN}\n[[job]]\n{text}\n"));
+    parsed.map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+const SELECT: &str = "id = \"j\"\nfamily = \"air\"\nselect = { m = \"mean(pm2_5)\" }\n";
+
+#[test]
+fn a_job_says_where_it_is_wrong() {
+    let window = |window: &str, expected: &[&str]| {
+        let found = job(&format!("{SELECT}window = {{ {window} }}")).err().unwrap_or_default();
+        assert_eq!(found, expected, "{window}");
+    };
+    window("tumbling_s = 60", &[]);
+    window("calendar = \"month\", zone = \"Asia/Shanghai\", day_start = \"20:00\"", &[]);
+    let one = "job[0].window: must have one of tumbling_s, hopping_s, session_s, count, calendar";
+    window("", &[one]);
+    window("tumbling_s = 60, count = 3", &[one]);
+    window(
+        "tumbling_s = 0",
+        &["job[0].window.tumbling_s: must be more than 0 and at most ten years, in seconds"],
+    );
+    window(
+        "session_s = -1",
+        &["job[0].window.session_s: must be more than 0 and at most ten years, in seconds"],
+    );
+    window("count = 0", &["job[0].window.count: must be a whole number of at least 1"]);
+    window("hopping_s = 60", &["job[0].window.every_s: is missing"]);
+    let whole = "job[0].window.hopping_s: must be a whole number of every_s, at most 360";
+    window("hopping_s = 60, every_s = 7", &[whole]);
+    window("hopping_s = 3610, every_s = 10", &[whole]);
+    window(
+        "calendar = \"day\", zone = \"Asia/Atlantis\"",
+        &["job[0].window.zone: `Asia/Atlantis` is no time zone; they look like Asia/Shanghai"],
+    );
+    window(
+        "calendar = \"day\", zone = \"UTC\", day_start = \"25:00\"",
+        &["job[0].window.day_start: `25:00` is no time of day such as 20:00"],
+    );
+    window(
+        "calendar = \"hour\", zone = \"UTC\", day_start = \"20:00\"",
+        &["job[0].window.day_start: is for days and months"],
+    );
+    window("tumbling_s = 60, zone = \"UTC\"", &["job[0].window.zone: is not a key known here"]);
+}
+
+#[test]
+fn a_job_says_what_it_cannot_select() {
+    let select = |select: &str, expected: &[&str]| {
+        let text = format!("id = \"j\"\nfamily = \"air\"\nwindow = {{ count = 3 }}\nselect = {{ {select} }}");
+        assert_eq!(job(&text).err().unwrap_or_default(), expected, "{select}");
+    };
+    select("a = \"p99.9( pm2_5 )\", b = \"stddev(pm2_5)\"", &[]);
+    select("", &["job[0].select: must select something, such as { pm2_5_mean = \"mean(pm2_5)\" }"]);
+    select(
+        "a = \"pm2_5\"",
+        &[
+            "job[0].select.a: `pm2_5` is not of the form function(quantity)",
+            "job[0].select: must select something, such as { pm2_5_mean = \"mean(pm2_5)\" }",
+        ],
+    );
+    select("a = \"mean(pm25)\"", &["job[0].select.a: `pm25` is not in the registry"]);
+    let name = "may hold lower-case letters, digits and `_`, and be no quantity of the registry";
+    select("pm10 = \"mean(pm2_5)\"", &[&format!("job[0].select.pm10: {name}")]);
+    select("PM = \"mean(pm2_5)\"", &[&format!("job[0].select.PM: {name}")]);
+    let found = job(&format!("{SELECT}window = {{ count = 2 }}\nearly_s = 5")).unwrap_err();
+    assert_eq!(found, ["job[0].early_s: needs windows whose end is known: tumbling, hopping or calendar"]);
+    let twice = format!("{SELECT}window = {{ count = 2 }}\n[[job]]\n{SELECT}window = {{ count = 3 }}");
+    assert_eq!(job(&twice).unwrap_err(), ["job[1].select.m: is selected by another job as well"]);
+    let unknown = "job[0].select.a: `median` is none of count, sum, mean, min, max, first, last, stddev, \
+                   circular_mean, good_share, p0.1 to p99.9";
+    let found = job(
+        "id = \"j\"\nfamily = \"air\"\nwindow = { count = 3 }\nselect = { a = \"median(pm2_5)\", b = \"p5(pm2_5)\" }",
+    );
+    assert_eq!(found.unwrap_err(), [unknown]);
 }

@@ -1,0 +1,139 @@
+//! User-defined jobs of one device: each a windowing and what it keeps.
+
+mod counted;
+mod row;
+mod sessions;
+mod spans;
+mod tally;
+
+use super::config::Times;
+use crate::rule::{JobRule, Windowing};
+use counted::Counted;
+use minicbor::{Decode, Encode};
+use records::{Observation, Timestamp, Window};
+pub use row::rows;
+use sessions::Sessions;
+use spans::Spans;
+pub use tally::Tally;
+
+/// A window as a job tells it.
+pub struct Told<'a> {
+    /// Its job: place in the rules file.
+    pub job: usize,
+    /// `[start, end)`.
+    pub window: Window,
+    /// One more each time the window is told again.
+    pub revision: u32,
+    /// What is known of it.
+    pub tally: &'a Tally,
+}
+
+/// Takes what a job tells.
+pub type Tell<'t> = dyn FnMut(Told<'_>) + 't;
+
+/// The jobs of one device. Each begins with the first message that it is about.
+#[derive(Clone, Debug, Default, Encode, Decode)]
+pub struct Jobs(#[n(0)] Vec<Running>);
+
+#[derive(Clone, Debug, Encode, Decode)]
+struct Running {
+    /// Its place in the rules file; state of another file is not restored.
+    #[n(0)]
+    job: u32,
+    #[n(1)]
+    state: State,
+}
+
+#[derive(Clone, Debug, Encode, Decode)]
+enum State {
+    #[n(0)]
+    Spans(#[n(0)] Spans),
+    #[n(1)]
+    Sessions(#[n(0)] Sessions),
+    #[n(2)]
+    Counted(#[n(0)] Counted),
+}
+
+impl Jobs {
+    /// Takes a message whose quality has been judged, before the device's progress moves on because of it. Returns
+    /// whether it came too late for the job.
+    pub fn observe(
+        &mut self,
+        job: usize,
+        message: &Observation,
+        forgotten_to: Timestamp,
+        rules: &[JobRule],
+        tell: &mut Tell<'_>,
+    ) -> bool {
+        let rule = &rules[job];
+        if !Tally::is_concerned(message, &rule.inputs) {
+            return false;
+        }
+        match self.state(job, rule) {
+            State::Spans(spans) => spans.add(message, forgotten_to, rule, &mut telling(job, tell)),
+            State::Sessions(sessions) => sessions.add(message, rule),
+            State::Counted(counted) => counted.add(message, rule, &mut telling(job, tell)),
+        }
+    }
+
+    /// Closes what ends up to `to`, job by job, each in order.
+    pub fn close(&mut self, to: Timestamp, rules: &[JobRule], tell: &mut Tell<'_>) {
+        for Running { job, state } in &mut self.0 {
+            let job = *job as usize;
+            let windowing = &rules[job].windowing;
+            match state {
+                State::Spans(spans) => spans.close(to, windowing, &mut telling(job, tell)),
+                State::Sessions(sessions) => sessions.close(to, windowing, &mut telling(job, tell)),
+                State::Counted(counted) => counted.close(to, windowing, &mut telling(job, tell)),
+            }
+        }
+    }
+
+    /// The device has come to `progress` by its own word: tells open windows that are due to be told early, and
+    /// forgets what takes no more readings.
+    pub fn advance(&mut self, progress: Timestamp, times: &Times, rules: &[JobRule], tell: &mut Tell<'_>) {
+        for Running { job, state } in &mut self.0 {
+            let job = *job as usize;
+            if let State::Spans(spans) = state {
+                if let Some(early) = rules[job].early {
+                    spans.tell_early(progress, early, &rules[job].windowing, &mut telling(job, tell));
+                }
+                spans.forget(progress - times.allowed_lateness, &rules[job].windowing);
+            }
+        }
+    }
+
+    /// The first end that is still to come, event time.
+    pub fn next_end(&self, rules: &[JobRule]) -> Option<Timestamp> {
+        let end = |running: &Running| match &running.state {
+            State::Spans(spans) => spans.next_end(),
+            State::Sessions(sessions) => sessions.next_end(&rules[running.job as usize].windowing),
+            State::Counted(counted) => counted.next_end(),
+        };
+        self.0.iter().filter_map(end).min()
+    }
+
+    fn state(&mut self, job: usize, rule: &JobRule) -> &mut State {
+        let index = self.0.iter().position(|running| running.job as usize == job).unwrap_or_else(|| {
+            let state = match &rule.windowing {
+                Windowing::Session(_) => State::Sessions(Sessions::default()),
+                Windowing::Count(_) => State::Counted(Counted::default()),
+                Windowing::Tumbling(_) | Windowing::Hopping { .. } | Windowing::Calendar(_) => {
+                    State::Spans(Spans::default())
+                }
+            };
+            let job = u32::try_from(job).expect("a rules file has few jobs");
+            self.0.push(Running { job, state });
+            self.0.len() - 1
+        });
+        &mut self.0[index].state
+    }
+}
+
+/// Adds the job to what one of its windows says.
+fn telling<'t>(job: usize, tell: &'t mut Tell<'_>) -> impl FnMut(Window, u32, &Tally) + 't {
+    move |window, revision, tally| tell(Told { job, window, revision, tally })
+}
+
+#[cfg(test)]
+mod oracle;
