@@ -1,4 +1,4 @@
-//! A broker that is killed under load and comes back.
+//! Brokers that are killed under load.
 #![allow(clippy::unwrap_used, reason = "clippy does not see that this is test code")]
 
 mod common;
@@ -19,13 +19,37 @@ const PARTITIONS: u32 = 2;
 const WRITERS: u32 = 8;
 const AWAY: Duration = Duration::from_secs(4);
 
-/// Nobody who appends sees an error; what was acknowledged is there once and in order; the job's outputs are those
-/// of an undisturbed one.
+/// One node, which is killed and comes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Kafka (the service's script)"]
 async fn a_killed_broker_costs_a_pause_alone() {
-    let broker = Broker::start();
-    let log = connect(options_at(&broker.address, "killed-broker-", "test", PARTITIONS)).await;
+    let brokers = Brokers::start(1);
+    let outage = async {
+        brokers.kill(1);
+        sleep(AWAY).await;
+        brokers.run(&["start", &brokers.folder(), "1"]);
+    };
+    undisturbed(&brokers, outage).await;
+}
+
+/// Three, with two of three copies behind an acknowledgement; the one that leads is killed and stays away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka (the service's script)"]
+async fn a_lost_broker_of_three_costs_a_pause_alone() {
+    let brokers = Brokers::start(3);
+    let outage = async {
+        brokers.kill(2);
+        sleep(AWAY).await;
+    };
+    undisturbed(&brokers, outage).await;
+}
+
+/// Whatever the `outage`: nobody who appends sees an error, what was acknowledged is there once and in order, and the
+/// job's outputs are those of an undisturbed one.
+async fn undisturbed(brokers: &Brokers, outage: impl Future<Output = ()>) {
+    let mut options = options_at(&brokers.address, "outage-", "test", PARTITIONS);
+    options.topics = options.topics.on_brokers(brokers.nodes);
+    let log = connect(options).await;
     let job = tokio::spawn(work(log.clone()));
     let fed = {
         let log = log.clone();
@@ -35,16 +59,14 @@ async fn a_killed_broker_costs_a_pause_alone() {
     let writers: Vec<_> =
         (0..WRITERS).map(|writer| tokio::spawn(write(log.clone(), writer, Arc::clone(&is_over)))).collect();
     sleep(Duration::from_secs(2)).await;
-    broker.run(&["kill", &broker.folder(), "1"]);
-    sleep(AWAY).await;
-    broker.run(&["start", &broker.folder(), "1"]);
+    outage.await;
     let count = fed.await.unwrap();
     is_over.store(true, Ordering::Relaxed);
     let mut written = Vec::new();
     for writer in writers {
         written.push(writer.await.unwrap());
     }
-    assert!(written.iter().all(|written| *written > 100), "{written:?}");
+    assert!(written.iter().all(|written| *written > 20), "too little to be hit in its middle: {written:?}");
     check_written(&log, &written).await;
     check(&log, PARTITIONS, count, Duration::from_secs(60)).await;
     assert!(!job.is_finished(), "the job goes on");
@@ -89,17 +111,22 @@ async fn work(log: Log) {
     }
 }
 
-/// One node of its own, so that nobody else is disturbed.
-struct Broker {
+/// Nodes of a test's own, so that nobody else is disturbed.
+struct Brokers {
     dir: tempfile::TempDir,
+    nodes: u32,
     address: String,
 }
 
-impl Broker {
-    fn start() -> Broker {
-        let mut broker = Broker { dir: tempfile::tempdir().unwrap(), address: String::new() };
-        broker.address = broker.run(&["up", &broker.folder()]);
-        broker
+impl Brokers {
+    fn start(nodes: u32) -> Brokers {
+        let mut brokers = Brokers { dir: tempfile::tempdir().unwrap(), nodes, address: String::new() };
+        brokers.address = brokers.run(&["up", &brokers.folder(), &nodes.to_string()]);
+        brokers
+    }
+
+    fn kill(&self, node: u32) {
+        self.run(&["kill", &self.folder(), &node.to_string()]);
     }
 
     fn folder(&self) -> String {
@@ -114,7 +141,7 @@ impl Broker {
     }
 }
 
-impl Drop for Broker {
+impl Drop for Brokers {
     fn drop(&mut self) {
         self.run(&["down", &self.folder()]);
     }

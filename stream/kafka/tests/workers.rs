@@ -139,7 +139,10 @@ impl Drop for Process {
 
 fn spawn(prefix: &str, instance: &str) -> Process {
     let mut worker = Command::new(std::env::current_exe().unwrap());
-    worker.args(["the_worker", "--exact", "--ignored"]).env(PREFIX, prefix).env(INSTANCE, instance);
+    worker
+        .args(["the_worker", "--exact", "--ignored", "--nocapture"])
+        .env(PREFIX, prefix)
+        .env(INSTANCE, instance);
     Process(worker.stdout(Stdio::null()).spawn().unwrap())
 }
 
