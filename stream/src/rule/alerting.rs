@@ -3,6 +3,7 @@
 use super::ladder::{Change, Ladder, Step};
 use super::template::{Template, Word};
 use super::threshold::ThresholdRule;
+use super::view::{Sight, View};
 use minicbor::{Decode, Encode};
 use records::{Action, Alert, AlertState, Name, Position, Severity, Subject, Timestamp, Verb, Window};
 use std::fmt::Write;
@@ -14,6 +15,9 @@ pub struct AlertLife {
     ladder: Ladder,
     #[n(1)]
     open: Option<Box<OpenAlert>>,
+    /// Of a rule that looks at more than the value.
+    #[n(2)]
+    view: Option<Box<View>>,
 }
 
 /// Which rule, about whom.
@@ -79,6 +83,7 @@ impl AlertLife {
         if !seen.value.is_finite() {
             return None;
         }
+        let seen = &self.look(about, seen)?;
         let step = match seen.is_active {
             true => self.ladder.observe(about.rule, seen.span, seen.value),
             false => self.ladder.observe_rest(about.rule, seen.span),
@@ -92,6 +97,20 @@ impl AlertLife {
         let alert = open.transition(about, state, step.at, seen.as_of);
         self.open = (step.change != Change::Clear).then(|| Box::new(open));
         Some(alert)
+    }
+
+    /// What the rule makes of what was observed; `None` when that says nothing.
+    fn look<'s>(&mut self, about: &About<'_>, seen: &Seen<'s>) -> Option<Seen<'s>> {
+        let rule = about.rule;
+        if rule.view.is_plain() {
+            return Some(*seen);
+        }
+        let view = self.view.get_or_insert_default();
+        match view.look(rule.view, rule.direction, rule.gap, seen.span, seen.value) {
+            Sight::Value(value) => Some(Seen { value, ..*seen }),
+            Sight::TooFew => Some(Seen { is_active: false, ..*seen }),
+            Sight::Nothing => None,
+        }
     }
 
     /// An operator says that they know. `None` when the action is for another alert, or changes nothing.

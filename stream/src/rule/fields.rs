@@ -95,6 +95,24 @@ impl<'p> Fields<'p> {
         }
     }
 
+    /// `[n, m]`, with 1 ≤ n ≤ m ≤ 100.
+    pub(super) fn n_of_m(&mut self, key: &str) -> (u32, u32) {
+        let found = self.table.remove(key);
+        let numbers = found.as_ref().and_then(Value::as_array).map(Vec::as_slice);
+        let whole = |value: &Value| value.as_integer().and_then(|number| u32::try_from(number).ok());
+        match numbers {
+            Some([n, m]) => match (whole(n), whole(m)) {
+                (Some(n), Some(m)) if 1 <= n && n <= m && m <= 100 => return (n, m),
+                _ => self.problem(
+                    key,
+                    "must be two whole numbers, the first from 1 to the second, that up to 100",
+                ),
+            },
+            _ => self.problem(key, "must be two whole numbers such as [3, 5]"),
+        }
+        (1, 1)
+    }
+
     /// Seconds, 0 or more, at most ten years.
     pub(super) fn seconds(&mut self, key: &str) -> Duration {
         self.seconds_from(key, 0.0, "must be between 0 and ten years, in seconds")

@@ -11,6 +11,7 @@ mod ladder;
 mod ruleset;
 mod template;
 mod threshold;
+mod view;
 mod windowing;
 
 pub use alerting::{About, AlertLife, Seen, rule_of};
@@ -21,4 +22,5 @@ pub use ladder::{Change, Ladder, Step};
 pub use ruleset::{AirRule, PlantRule, QueueRule, RainRule, RouteRule, Ruleset, TagRule, Windows};
 pub use template::{Template, Word};
 pub use threshold::{Direction, Level, ThresholdRule};
+pub use view::{Sight, View, ViewRule};
 pub use windowing::Windowing;

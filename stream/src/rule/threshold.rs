@@ -2,6 +2,7 @@
 
 use super::fields::Fields;
 use super::template::{Template, Word};
+use super::view::ViewRule;
 use records::{Family, Name, Quantity, Severity, UseCase};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct ThresholdRule {
     pub family: Family,
     /// What it looks at; may be a derived quantity.
     pub quantity: Quantity,
+    /// What it makes of the values.
+    pub view: ViewRule,
     /// Which side is dangerous.
     pub direction: Direction,
     /// From the mildest to the worst: 1 to 4, severities and opening thresholds strictly ordered.
@@ -102,6 +105,7 @@ impl ThresholdRule {
         ThresholdRule {
             use_case: fields.choice("use_case", USE_CASES),
             family: fields.choice("family", &families),
+            view: read_view(fields),
             direction: fields.choice("direction", DIRECTIONS),
             ..read_common(fields, quantity, words, true)
         }
@@ -162,6 +166,7 @@ fn read_common(
         use_case: UseCase::Environment,
         family: Family::Other,
         quantity,
+        view: ViewRule::default(),
         direction: Direction::Above,
         levels: fields.tables("levels").into_iter().map(read_level).collect(),
         hold_on,
@@ -171,6 +176,12 @@ fn read_common(
         cleared: read_template(fields, "cleared", words),
         source: read_source(fields),
     }
+}
+
+fn read_view(fields: &mut Fields<'_>) -> ViewRule {
+    let is_rate =
+        fields.has("looks_at") && fields.choice("looks_at", &[("value", false), ("rate_per_minute", true)]);
+    ViewRule { is_rate, n_of_m: fields.has("n_of_m").then(|| fields.n_of_m("n_of_m")) }
 }
 
 fn read_id(fields: &mut Fields<'_>) -> Name {

@@ -77,9 +77,9 @@ impl Stage {
                 (self.device, self.area) = jobs(&self.config, &self.rules);
                 Vec::new()
             }
-            ["job", ..] => {
-                let job = line.trim_start_matches("job ").replace("; ", "\n");
-                self.rules += &format!("[[job]]\n{job}\n");
+            [kind @ ("job" | "threshold"), ..] => {
+                let rule = line.trim_start_matches(kind).trim().replace("; ", "\n");
+                self.rules += &format!("[[{kind}]]\n{rule}\n");
                 (self.device, self.area) = jobs(&self.config, &self.rules);
                 Vec::new()
             }

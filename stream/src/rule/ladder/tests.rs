@@ -1,5 +1,6 @@
 use super::oracle::oracle;
 use super::*;
+use crate::rule::ViewRule;
 use crate::rule::{Direction, Template};
 use proptest::prelude::*;
 use records::{Family, Quantity, UseCase};
@@ -18,6 +19,7 @@ pub(super) fn rule(levels: &[(f64, f64)], on: u64, off: u64, gap: u64) -> Thresh
         use_case: UseCase::Environment,
         family: Family::Air,
         quantity: Quantity::from_name("pm2_5"),
+        view: ViewRule::default(),
         direction: Direction::Above,
         levels: levels.iter().zip(severities).map(level).collect(),
         hold_on: Duration::from_millis(on),

@@ -239,3 +239,22 @@ fn a_job_says_what_it_cannot_select() {
     );
     assert_eq!(found.unwrap_err(), [unknown]);
 }
+
+#[test]
+fn a_view_says_where_it_is_wrong() {
+    let view = |view: &str, expected: &[&str]| {
+        let text =
+            BUILT_IN.replacen("quantity = \"vibration\"", &format!("quantity = \"vibration\"\n{view}"), 1);
+        let problems = Ruleset::parse(&text).err().unwrap_or_default();
+        assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), expected, "{view}");
+    };
+    view("n_of_m = [3, 5]", &[]);
+    view("looks_at = \"rate_per_minute\"", &[]);
+    let bounds =
+        "threshold[2].n_of_m: must be two whole numbers, the first from 1 to the second, that up to 100";
+    view("n_of_m = [0, 5]", &[bounds]);
+    view("n_of_m = [6, 5]", &[bounds]);
+    view("n_of_m = [6, 101]", &[bounds]);
+    view("n_of_m = 3", &["threshold[2].n_of_m: must be two whole numbers such as [3, 5]"]);
+    view("looks_at = \"speed\"", &["threshold[2].looks_at: `speed` is none of value, rate_per_minute"]);
+}
