@@ -4,6 +4,7 @@ pub mod all;
 pub mod check;
 pub mod demo;
 pub mod device;
+mod import;
 pub mod log;
 pub mod password;
 pub mod store;

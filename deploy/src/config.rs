@@ -23,6 +23,7 @@ pub use kafka::KafkaConfig;
 pub use section::Problem;
 use section::{Problems, Section};
 pub use spool::SpoolConfig;
+pub(crate) use units::duration;
 pub use webhook::WebhookConfig;
 
 /// Everything that a file can say; [`Config::default`] is what runs without one.

@@ -92,7 +92,7 @@ impl<P: Producer> Gate<P> {
         let outage = Outage::new(metrics.clone());
         Ok(Gate {
             log,
-            roster: Arc::new(Roster::new(registry, limits.max_verifications)?),
+            roster: Arc::new(Roster::new(registry, clock.clone(), limits.max_verifications)?),
             sessions: Arc::default(),
             kept: Kept::new(limits.max_kept_sessions, metrics.kept_sessions.clone()),
             announcer: Announcer::new(outage.clone()),
@@ -176,6 +176,7 @@ async fn sweep<P: Producer>(gate: &Gate<P>) {
     loop {
         ticks.tick().await;
         gate.sessions.sweep();
+        gate.sessions.expire((gate.clock)());
         if gate.sessions.now().is_multiple_of(PURGE_TICKS) {
             gate.kept.purge(gate.sessions.now());
         }

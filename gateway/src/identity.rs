@@ -1,7 +1,8 @@
 //! Who may connect: the registry as the running gateway knows it.
 
-use crate::{Directory, Entry, GatewayError, RegistryError};
-use records::{Crs, Device, Name};
+use crate::registry::{Bearer, check_token};
+use crate::{Clock, Directory, Entry, GatewayError, RegistryError};
+use records::{Crs, Device, Name, Timestamp};
 use rustc_hash::{FxHashMap, FxHasher};
 use sha2::{Digest, Sha256};
 use std::hash::{Hash, Hasher};
@@ -11,6 +12,7 @@ use tokio::sync::Semaphore;
 /// Registry entries in memory, and the passwords that were right before.
 pub(crate) struct Roster {
     directory: Arc<dyn Directory>,
+    clock: Clock,
     known: Mutex<Known>,
     /// Bounds how many passwords are hashed at once: a storm of wrong ones must not take the machine.
     verifications: Semaphore,
@@ -46,32 +48,40 @@ pub(crate) struct Proven {
     pub crs: Crs,
     /// Identifies the credential it was proved by; see [`Roster::current_fingerprint`].
     pub fingerprint: u64,
+    /// When a bearer token is void, and the session with it.
+    pub until: Option<Timestamp>,
 }
 
 impl Roster {
-    pub(crate) fn new(directory: Arc<dyn Directory>, verifications: usize) -> Result<Roster, GatewayError> {
+    pub(crate) fn new(
+        directory: Arc<dyn Directory>,
+        clock: Clock,
+        verifications: usize,
+    ) -> Result<Roster, GatewayError> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(GatewayError::Randomness)?;
         let verifications = Semaphore::new(verifications.max(1));
-        Ok(Roster { directory, known: Mutex::default(), verifications, key })
+        Ok(Roster { directory, clock, known: Mutex::default(), verifications, key })
     }
 
-    /// Whether `password` is the device's. A password that was right before costs a hash of SHA-256; any other
+    /// Whether `password` is the device's, or a bearer token of it. A password that was right before costs a hash of SHA-256; any other
     /// goes to the registry, so that an entry made a moment ago works at once.
     pub(crate) async fn prove(&self, id: &str, password: &str) -> Result<Proven, Denial> {
         if !firmware_protocol::is_device_id(id) {
             return Err(Denial::Credentials);
         }
         if let Some(entry) = self.verified_before(id, password) {
-            return admit(&entry);
+            return admit(&entry, None);
         }
         let _turn = self.verifications.acquire().await.map_err(|_| Denial::Unavailable)?;
-        let entry = self.verify(id, password).await?;
+        let (entry, until) = self.verify(id, password).await?;
         let mut known = self.known();
-        known.verified.insert(entry.device.id.clone(), self.digest(&entry, password));
+        if until.is_none() {
+            known.verified.insert(entry.device.id.clone(), self.digest(&entry, password));
+        }
         known.put(entry.clone());
         drop(known);
-        admit(&entry)
+        admit(&entry, until)
     }
 
     /// The fingerprint of the credential by which a device may connect now; `None` when it may not.
@@ -101,11 +111,16 @@ impl Roster {
         (self.digest(&entry, password) == verified).then_some(entry)
     }
 
-    async fn verify(&self, id: &str, password: &str) -> Result<Arc<Entry>, Denial> {
+    async fn verify(&self, id: &str, password: &str) -> Result<(Arc<Entry>, Option<Timestamp>), Denial> {
+        let now = (self.clock)();
         let (directory, id, password) = (self.directory.clone(), Name::new(id), password.to_owned());
         let verify = move || match directory.look_up(&id) {
-            Ok(Some(entry)) if entry.credential.matches(&password) => Ok(Arc::new(entry)),
-            Ok(_) => Err(Denial::Credentials),
+            Ok(Some(entry)) => match check_token(&id, &entry.credential, &password, now) {
+                Bearer::Until(until) => Ok((Arc::new(entry), Some(until))),
+                Bearer::NoToken if entry.credential.matches(&password) => Ok((Arc::new(entry), None)),
+                Bearer::NoToken | Bearer::Wrong => Err(Denial::Credentials),
+            },
+            Ok(None) => Err(Denial::Credentials),
             Err(error) => {
                 tracing::warn!(%error, "the device registry can't be asked");
                 Err(Denial::Unavailable)
@@ -140,9 +155,9 @@ impl Known {
     }
 }
 
-fn admit(entry: &Entry) -> Result<Proven, Denial> {
+fn admit(entry: &Entry, until: Option<Timestamp>) -> Result<Proven, Denial> {
     if entry.device.is_enabled {
-        Ok(Proven { device: entry.device.clone(), crs: entry.crs, fingerprint: fingerprint(entry) })
+        Ok(Proven { device: entry.device.clone(), crs: entry.crs, fingerprint: fingerprint(entry), until })
     } else {
         Err(Denial::Disabled)
     }

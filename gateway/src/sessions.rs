@@ -1,6 +1,6 @@
 //! Every session of the gateway: take-over, keep alive, revocation, stop.
 
-use records::Name;
+use records::{Name, Timestamp};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +36,8 @@ pub(crate) struct Control {
     /// It doesn't read because we have no room: its silence is ours.
     is_stalled: AtomicBool,
     fingerprint: u64,
+    /// From then on what it was proved by is void.
+    until: Timestamp,
     is_over: AtomicBool,
     over: Notify,
 }
@@ -69,6 +71,7 @@ impl Sessions {
         client: Client,
         keep_alive: u16,
         fingerprint: u64,
+        until: Option<Timestamp>,
     ) -> (Place, Option<Arc<Control>>) {
         let control = Arc::new(Control {
             cut: AtomicU8::new(0),
@@ -77,6 +80,7 @@ impl Sessions {
             patience: patience(keep_alive),
             is_stalled: AtomicBool::new(false),
             fingerprint,
+            until: until.unwrap_or(Timestamp::MAX),
             is_over: AtomicBool::new(false),
             over: Notify::new(),
         });
@@ -97,6 +101,13 @@ impl Sessions {
         let now = self.ticks.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         for control in self.lock().values().filter(|control| control.is_silent(now)) {
             control.cut(Cut::KeepAlive);
+        }
+    }
+
+    /// Cuts the sessions whose bearer token is void at `now`.
+    pub(crate) fn expire(&self, now: Timestamp) {
+        for control in self.lock().values().filter(|control| control.until <= now) {
+            control.cut(Cut::Revoked);
         }
     }
 
@@ -211,7 +222,7 @@ mod tests {
     fn enter(keep_alive: u16) -> (Arc<Sessions>, Place) {
         let sessions = Arc::new(Sessions::default());
         let client = Client { device: "d".into(), id: "c".into() };
-        let (place, older) = sessions.enter(client, keep_alive, 7);
+        let (place, older) = sessions.enter(client, keep_alive, 7, None);
         assert!(older.is_none());
         (sessions, place)
     }
@@ -249,7 +260,7 @@ mod tests {
     #[test]
     fn a_place_that_was_taken_over_leaves_the_newer_alone() {
         let (sessions, older) = enter(0);
-        let (newer, replaced) = sessions.enter(older.client.clone(), 0, 7);
+        let (newer, replaced) = sessions.enter(older.client.clone(), 0, 7, None);
         assert!(Arc::ptr_eq(&replaced.unwrap(), &older.control));
         assert_eq!(cut(&older), Some(Cut::TakenOver));
         drop(older);

@@ -1,12 +1,13 @@
 //! `sluice device …`: the registry from the command line, also while the server runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use gateway::{NewDevice, Registry};
 use records::{Crs, Family, Position};
 
-use super::{Failure, load};
+use super::{Failure, import, load};
 use crate::clock;
 use crate::folder::Folder;
 
@@ -15,6 +16,19 @@ use crate::folder::Folder;
 pub enum Command {
     /// Register a device and print its password, once
     Add(NewArguments),
+    /// Register every device of a CSV file, all or none, and print id,password, once
+    Import {
+        /// Its header names id and family, and any of label, area, rank, lon, lat, crs
+        file: PathBuf,
+    },
+    /// Print a bearer token, which the device may send in its password's place; `rotate` voids it
+    Token {
+        /// The device
+        id: String,
+        /// For how long, as 24h or 90d
+        #[arg(long, value_parser = crate::config::duration, default_value = "90d")]
+        valid: Duration,
+    },
     /// List all devices
     List,
     /// Let a disabled device connect again
@@ -67,18 +81,20 @@ pub fn run(config: Option<&Path>, command: Command) -> Result<(), Failure> {
     let folder = Folder::create(&load(config)?.data)?;
     let registry =
         Registry::open(&folder.registry()).map_err(|error| Failure::because("registry", &error))?;
-    carry_out(&registry, command).map_err(|error| Failure::because("device", &error))
-}
-
-fn carry_out(registry: &Registry, command: Command) -> Result<(), gateway::RegistryError> {
-    match command {
-        Command::Add(device) => println!("{}", registry.add(device.into(), clock::now())?),
-        Command::Rotate { id } => println!("{}", registry.rotate(&id)?),
-        Command::Enable { id } => registry.enable(&id, clock::now())?,
-        Command::Disable { id } => registry.disable(&id, clock::now())?,
-        Command::List => print!("{}", table(&registry.list()?)),
-    }
-    Ok(())
+    let done = match command {
+        Command::Import { file } => return import::run(&registry, &file),
+        Command::Add(device) => {
+            registry.add(device.into(), clock::now()).map(|password| println!("{password}"))
+        }
+        Command::Rotate { id } => registry.rotate(&id).map(|password| println!("{password}")),
+        Command::Token { id, valid } => {
+            registry.token(&id, clock::now() + valid).map(|token| println!("{token}"))
+        }
+        Command::Enable { id } => registry.enable(&id, clock::now()),
+        Command::Disable { id } => registry.disable(&id, clock::now()),
+        Command::List => registry.list().map(|devices| print!("{}", table(&devices))),
+    };
+    done.map_err(|error| Failure::because("device", &error))
 }
 
 impl From<NewArguments> for NewDevice {

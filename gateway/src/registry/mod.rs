@@ -5,10 +5,12 @@ mod entry;
 mod password;
 mod schema;
 mod subscriptions;
+mod token;
 
 pub use directory::Directory;
 pub use entry::{Entry, NewDevice};
 pub use password::{Credential, Password};
+pub(crate) use token::{Bearer, check as check_token};
 
 use crate::RegistryError;
 use records::{Device, Timestamp};
@@ -104,6 +106,31 @@ impl Registry {
             if changed == 0 { Err(RegistryError::Unknown(id.into())) } else { Ok(()) }
         })?;
         Ok(password)
+    }
+
+    /// Adds these devices, all or none, for the price of one transaction. The passwords stand in their order.
+    pub fn add_all(&self, devices: &[NewDevice], now: Timestamp) -> Result<Vec<Password>, RegistryError> {
+        devices.iter().try_for_each(NewDevice::validate)?;
+        let passwords: Vec<Password> =
+            devices.iter().map(|_| Password::random()).collect::<Result<_, _>>()?;
+        let credentials: Vec<Credential> =
+            passwords.iter().map(Credential::of_random).collect::<Result<_, _>>()?;
+        self.write(|transaction| {
+            for (device, credential) in devices.iter().zip(&credentials) {
+                let revision = next_revision(transaction)?;
+                if entry::insert(transaction, device, credential, now, revision)? == 0 {
+                    return Err(RegistryError::Duplicate(device.id.clone()));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(passwords)
+    }
+
+    /// A bearer token, which the device may send in its password's place before `until`. A new password voids it.
+    pub fn token(&self, id: &str, until: Timestamp) -> Result<String, RegistryError> {
+        let entry = self.look_up(id)?.ok_or_else(|| RegistryError::Unknown(id.into()))?;
+        Ok(token::issue(id, &entry.credential, until))
     }
 
     fn insert(&self, device: NewDevice, credential: Credential, now: Timestamp) -> Result<(), RegistryError> {

@@ -202,7 +202,7 @@ async fn enter<P: Producer>(
 ) -> Result<Place, Refusal> {
     gate.announce(std::slice::from_ref(&proven.device)).await.map_err(|_| Refusal::Closing)?;
     let client = Client { device: proven.device.id.clone(), id: client_id };
-    let (place, older) = gate.sessions.enter(client, keep_alive, proven.fingerprint);
+    let (place, older) = gate.sessions.enter(client, keep_alive, proven.fingerprint, proven.until);
     if let Some(older) = older {
         older.until_over().await;
     }

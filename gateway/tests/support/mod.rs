@@ -9,6 +9,7 @@ use records::{
     partition_of,
 };
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -107,6 +108,7 @@ pub struct Site {
     pub running: JoinHandle<Result<(), gateway::GatewayError>>,
     metrics: prometheus::Registry,
     pub folder: TempDir,
+    time: Arc<AtomicI64>,
 }
 
 pub const PASSWORD: &str = "correct horse";
@@ -128,7 +130,9 @@ impl Site {
         for id in devices {
             add(&registry, id);
         }
-        let clock: gateway::Clock = Arc::new(|| NOW);
+        let time = Arc::new(AtomicI64::new(NOW.millis()));
+        let told = time.clone();
+        let clock: gateway::Clock = Arc::new(move || Timestamp(told.load(Ordering::Relaxed)));
         let running = tokio::spawn(gateway::run(
             listener,
             log.clone(),
@@ -138,7 +142,12 @@ impl Site {
             gateway_metrics,
             stop.clone(),
         ));
-        Site { address, log, registry, stop, running, metrics, folder }
+        Site { address, log, registry, stop, running, metrics, folder, time }
+    }
+
+    /// Sets the gateway's clock forward.
+    pub fn advance(&self, by: Duration) {
+        self.time.fetch_add(by.as_millis() as i64, Ordering::Relaxed);
     }
 
     /// A socket, with nothing said.
