@@ -48,6 +48,7 @@ fn check_the_path(gateway_more: &str) {
         let series = sinks_running.get_until(&path, PATIENCE, |series| series["count"] == json!([1]));
         assert_eq!(series["mean"], json!([8.25]), "{id}");
     }
+    check_the_tail(&sinks, time);
     let registered = sinks_running.get("/api/v1/devices");
     assert!(registered.to_string().contains("plant/line-1"), "entries come by the log: {registered}");
     assert_eq!(http_get(gateways[0].address("admin"), "/readyz").0, 200);
@@ -57,6 +58,45 @@ fn check_the_path(gateway_more: &str) {
     }
     assert_eq!(stream_running.stop(), Some(0), "{}", stream.log());
     assert_eq!(sinks_running.stop(), Some(0), "{}", sinks.log());
+}
+
+/// What both devices said at `time` is printed, and nothing else, whatever place one begins at.
+fn check_the_tail(folder: &Folder, time: i64) {
+    let at = format!("@{}", time - 60_000);
+    let wanted = format!("event_time={time}");
+    for from in ["earliest", "0", &at] {
+        let tail = ["topic", "tail", "observations", "--json", "--exit", "--from", from, "--where", &wanted];
+        let output = folder.command(&tail);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("it prints text");
+        let lines = text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line"));
+        let mut said: Vec<serde_json::Value> = lines.collect();
+        said.sort_by_key(|line| line["key"].to_string());
+        let said: Vec<_> =
+            said.iter().map(|line| (&line["key"], &line["observation"]["readings"][0])).collect();
+        let reading = |value: &serde_json::Value| (value["quantity"].clone(), value["value"].clone());
+        let said: Vec<_> = said.into_iter().map(|(key, value)| (key.clone(), reading(value))).collect();
+        let expected = |key: &str| (json!(key), (json!("vibration"), json!(8.25)));
+        assert_eq!(said, [expected("m-1"), expected("m-2")], "from {from}");
+    }
+    let output = folder.command(&["topic", "tail", "observations", "--exit"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "nothing is newer than the newest");
+}
+
+/// The same on the embedded log, beside the process that has it.
+#[test]
+fn a_topic_of_the_embedded_log_is_printed_while_it_is_written() {
+    let folder = Folder::new("");
+    let passwords = ["m-1", "m-2"].map(|id| folder.add_device(id, "machine", &[]));
+    let sluice = folder.start();
+    let time = deploy::clock::now().millis();
+    for (id, password) in ["m-1", "m-2"].iter().zip(&passwords) {
+        say(sluice.address("mqtt"), id, password, time);
+        let path = format!("/api/v1/series?device={id}&quantity=vibration&from={time}&to={}", time + 1);
+        sluice.get_until(&path, PATIENCE, |series| series["count"] == json!([1]));
+    }
+    check_the_tail(&folder, time);
+    assert_eq!(sluice.stop(), Some(0));
 }
 
 #[test]

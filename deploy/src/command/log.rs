@@ -115,7 +115,8 @@ fn table(survey: &Survey) -> String {
     text
 }
 
-fn topic(text: &str) -> Result<Topic, String> {
+/// The topic of that name.
+pub(super) fn topic(text: &str) -> Result<Topic, String> {
     let names: Vec<&str> = Topic::ALL.into_iter().map(Topic::name).collect();
     Topic::ALL
         .into_iter()

@@ -1,4 +1,7 @@
-//! `sluice topic …`: the topics on a Kafka cluster.
+//! `sluice topic …`: the topics on a Kafka cluster, and what stands on those of either log.
+
+mod tail;
+mod words;
 
 use std::path::Path;
 
@@ -9,7 +12,7 @@ use kafka::admin::Admin;
 use super::all::runtime;
 use super::{Failure, load};
 use crate::cluster;
-use crate::config::LogKind;
+use crate::config::{Config, LogKind};
 
 /// What to do with the topics.
 #[derive(Subcommand)]
@@ -20,26 +23,30 @@ pub enum Command {
     Check,
     /// Say how the topics are, a line each
     Describe,
+    /// Print the records of a topic, of either log, as they come
+    Tail(tail::Arguments),
 }
 
-/// Runs the command against the configured cluster.
+/// Runs the command on the configured log.
 ///
 /// # Errors
-/// The log is embedded; no broker answers; a topic would break a promise.
+/// The log is embedded, where topics need no making; no broker answers; a topic would break a promise.
 pub fn run(config: Option<&Path>, command: &Command) -> Result<(), Failure> {
     let config = load(config)?;
+    match command {
+        Command::Create => on_cluster(&config, create),
+        Command::Check => on_cluster(&config, check),
+        Command::Describe => on_cluster(&config, describe),
+        Command::Tail(arguments) => tail::run(&config, arguments),
+    }
+}
+
+fn on_cluster(config: &Config, act: impl AsyncFnOnce(&Admin) -> Result<(), Failure>) -> Result<(), Failure> {
     let LogKind::Kafka(kafka) = &config.log.kind else {
         return Err(Failure::usage("the embedded log makes its topics by itself; log.kind is \"embedded\""));
     };
-    let options = cluster::options(&config, kafka)?;
-    runtime()?.block_on(async {
-        let admin = Admin::connect(&options).map_err(unable)?;
-        match command {
-            Command::Create => create(&admin).await,
-            Command::Check => check(&admin).await,
-            Command::Describe => describe(&admin).await,
-        }
-    })
+    let options = cluster::options(config, kafka)?;
+    runtime()?.block_on(async { act(&Admin::connect(&options).map_err(unable)?).await })
 }
 
 async fn create(admin: &Admin) -> Result<(), Failure> {

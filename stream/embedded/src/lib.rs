@@ -46,5 +46,5 @@ pub use options::{Options, OverBudget, Retention, TopicOptions};
 pub use reader::{EmbeddedConsumer, EmbeddedPipe};
 pub use seat::ReaderName;
 pub use stats::{PartitionStats, ReaderStats, Stats};
-pub use survey::{StoredPartition, Survey, stats};
+pub use survey::{StoredPartition, Survey, offsets_at, stats};
 pub use verify::{Damage, Verification, verify};

@@ -1,8 +1,9 @@
 //! What a log's file holds and who reads it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use records::{Timestamp, TopicPartition};
+use records::{Offset, Timestamp, Topic, TopicPartition};
 use rusqlite::OptionalExtension;
 
 use crate::error::InspectError;
@@ -75,6 +76,27 @@ pub fn stats(dir: &Path) -> Result<Survey, InspectError> {
         wal_bytes: size("log.db-wal"),
         partitions,
     })
+}
+
+/// Per partition of `topic`, the offset of a row that was appended at `time` or later, or the end: where to begin to see
+/// everything from `time` on. Looks also while the log is open elsewhere.
+///
+/// # Errors
+/// There is no log, or it can't be read.
+pub fn offsets_at(
+    dir: &Path,
+    topic: Topic,
+    time: Timestamp,
+) -> Result<BTreeMap<TopicPartition, Offset>, InspectError> {
+    let stored = Stored::open(dir)?;
+    let mut offsets = BTreeMap::new();
+    for at in stored.partitions(Some(topic)) {
+        let sql = format!("SELECT min(first) FROM {} WHERE appended_ms >= ?1", table(at));
+        let found: Option<i64> =
+            stored.conn.query_row(&sql, [time.millis()], |row| row.get(0)).map_err(storage(&stored.path))?;
+        offsets.insert(at, found.map_or(stored.extent(at)?.next, from_sql));
+    }
+    Ok(offsets)
 }
 
 fn appended(stored: &Stored, at: TopicPartition, order: &str) -> Result<Option<Timestamp>, InspectError> {

@@ -29,6 +29,7 @@ mod shared;
 mod snapshots;
 mod topics;
 mod transactions;
+mod viewer;
 
 pub use consumer::KafkaConsumer;
 pub use error::ConnectError;
@@ -40,3 +41,4 @@ pub use topics::{Cleanup, TopicPlan, TopicPlans};
 
 /// How often a job over this log should commit: a transaction costs the brokers a few writes whatever it holds.
 pub const COMMIT_INTERVAL: std::time::Duration = std::time::Duration::from_millis(200);
+pub use viewer::{Start, ViewError, view};
