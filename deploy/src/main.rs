@@ -58,8 +58,7 @@ enum Command {
     #[command(subcommand)]
     Store(command::store::Command),
     /// Look into the log's file and copy it, also while the server runs
-    #[command(subcommand)]
-    Log(command::log::Command),
+    Log(command::log::Arguments),
     /// Make the topics on a Kafka cluster, and look at them
     #[command(subcommand)]
     Topic(command::topic::Command),

@@ -105,7 +105,9 @@ fn without_a_log_it_says_so_and_makes_none() {
         let output = folder.command(&["log", command]);
         let (_, told) = text(&output);
         assert_eq!(output.status.code(), Some(1));
-        assert!(told.contains("log.db"), "{told}");
+        assert!(told.contains("log/log.db"), "{told}");
+        let (_, told) = text(&folder.command(&["log", command, "--spool"]));
+        assert!(told.contains("spool/log.db"), "{told}");
     }
     assert!(!folder.data().exists());
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::{Failure, load};
 use crate::compose::{Addresses, Sluice};
 use crate::role::Role;
@@ -15,9 +17,10 @@ pub fn run(config: Option<&Path>, role: Role) -> Result<(), Failure> {
     let config = load(config)?;
     let rules = rules::load(config.stream.rules.as_deref())?;
     runtime()?.block_on(async {
+        let interrupted = interruption();
         let sluice = Sluice::start(&config, rules, role).await?;
         announce(&sluice.addresses);
-        sluice.run_until(interrupted()).await
+        sluice.run_until(interrupted).await
     })
 }
 
@@ -35,12 +38,15 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     builder.enable_all().build().map_err(|error| Failure::because("runtime", &error))
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-pub(super) async fn interrupted() {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .expect("SIGTERM can be listened to on every Unix");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Waits for Ctrl-C or SIGTERM, and hears them from this call on: one that comes while everything starts, or right
+/// after it was said that it has, ends the process in order too.
+pub(super) fn interruption() -> impl Future<Output = ()> {
+    let listen = |kind| signal(kind).expect("it can be listened to on every Unix");
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()));
+    async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }

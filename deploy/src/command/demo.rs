@@ -12,7 +12,7 @@ use records::{Crs, Family, Position};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::all::{announce, interrupted, runtime};
+use super::all::{announce, interruption, runtime};
 use super::{Failure, load};
 use crate::clock;
 use crate::compose::{Addresses, Sluice};
@@ -45,6 +45,7 @@ pub fn run(config: Option<&Path>, arguments: &Arguments, terminal: &Terminal) ->
     let city = City::new(&city, clock::now().millis()).map_err(|error| Failure::because("city", &error))?;
     let backlog = Duration::from_secs(3600) * arguments.backlog_hours;
     runtime()?.block_on(async {
+        let interrupted = interruption();
         let sluice = Sluice::start(&config, rules, Role::All).await?;
         announce(&sluice.addresses);
         let (Some(registry), Some(mqtt)) = (&sluice.registry, sluice.addresses.mqtt) else {
@@ -72,7 +73,7 @@ pub fn run(config: Option<&Path>, arguments: &Arguments, terminal: &Terminal) ->
         );
         let devices = tokio::spawn(devices);
         let show = tokio::spawn(show(progress, terminal.clone()));
-        let result = sluice.run_until(interrupted()).await;
+        let result = sluice.run_until(interrupted).await;
         terminal.progress("");
         stop.cancel();
         show.abort();

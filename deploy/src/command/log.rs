@@ -12,6 +12,17 @@ use super::{Failure, load};
 use crate::clock;
 use crate::folder::Folder;
 
+/// Which log, and what to do with it.
+#[derive(Args)]
+pub struct Arguments {
+    /// The spool of a gateway on Kafka instead of the log
+    #[arg(long, global = true)]
+    spool: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
 /// What to do with the log.
 #[derive(Subcommand)]
 pub enum Command {
@@ -49,9 +60,10 @@ pub struct ExportArguments {
 ///
 /// # Errors
 /// There is no log, it can't be read, or it is damaged.
-pub fn run(config: Option<&Path>, command: Command) -> Result<(), Failure> {
-    let dir = Folder::at(&load(config)?.data).log();
-    match command {
+pub fn run(config: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
+    let folder = Folder::at(&load(config)?.data);
+    let dir = if arguments.spool { folder.spool() } else { folder.log() };
+    match arguments.command {
         Command::Verify => return verify(&dir),
         Command::Stats => embedded::stats(&dir).map(|survey| print!("{}", table(&survey))),
         Command::Export(arguments) => export(&dir, &arguments),
