@@ -126,7 +126,8 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
     }
 
     async fn revoke(&mut self, partition: u32) -> Result<(), StreamError> {
-        self.commit(false).await?;
+        // With states, so that who takes over has nothing to run again.
+        self.commit(true).await?;
         self.partitions.remove(&partition);
         self.job.revoke(partition);
         if let Some(ticking) = &mut self.ticking {

@@ -327,6 +327,7 @@ async fn a_partition_that_is_taken_away_is_committed_first() {
     assert_eq!(commits.len(), 1);
     assert_eq!(commits[0].offsets, [(0, 1)]);
     assert_eq!(commits[0].outputs.len(), 2);
+    assert_eq!(commits[0].snapshots[0].1.offset, 1, "who takes over has nothing to run again");
 }
 
 #[tokio::test(start_paused = true)]
