@@ -9,6 +9,7 @@
 
 pub mod admin;
 mod append;
+mod bystander;
 mod consumer;
 mod context;
 mod cutting;

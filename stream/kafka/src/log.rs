@@ -102,6 +102,7 @@ impl Producer for Log {
         }
         let answer = self.shared.appender.send(&batches).await?;
         let answer = answer.await.unwrap_or(Err(AppendError::Closed));
+        self.shared.appender.note_pending();
         let metrics = &self.shared.metrics;
         match &answer {
             Ok(_) => batches.iter().for_each(|(at, batch)| {

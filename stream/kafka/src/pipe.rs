@@ -92,7 +92,7 @@ impl KafkaPipe {
         let Shared { options, names, .. } = &*self.shared;
         let group = names.job(&self.job);
         let snapshots = Snapshots {
-            config: settings::snapshots(options, &group),
+            config: settings::bystander(options, &group),
             names: Arc::clone(names),
             tokens: options.security.tokens.clone(),
             partitions: options.topics.snapshots.partitions,

@@ -11,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use records::{Entry, LogError, Offset, TopicPartition};
 
+use crate::bystander::Probe;
 use crate::error::{Refused, log_error, unavailable};
 use crate::headers;
 use crate::rebalances::{Item, Rebalances};
@@ -21,8 +22,8 @@ const WAIT: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A reader that takes nothing for so long gets no more fetched for it, and the thread goes on speaking for it.
 const STALL: Duration = Duration::from_millis(500);
-/// After the close: marks of transactions may be all that is left, and nothing comes of them.
-const SILENCE: Duration = Duration::from_secs(1);
+/// After the close: so long nothing comes before it is asked whether anything is left but marks of transactions.
+const SILENCE: Duration = Duration::from_millis(300);
 /// After the close: how long a group may take to say what is ours.
 const UNTOLD: Duration = Duration::from_secs(15);
 /// Batches that are gathered before they are handed on.
@@ -32,6 +33,7 @@ const GATHERED: usize = 8;
 pub(crate) struct Poller {
     consumer: Arc<BaseConsumer<Rebalances>>,
     is_closed: Arc<AtomicBool>,
+    probe: Probe,
     closing: Option<Closing>,
     is_paused: bool,
 }
@@ -47,8 +49,8 @@ struct Closing {
 }
 
 impl Poller {
-    pub fn new(consumer: Arc<BaseConsumer<Rebalances>>, is_closed: Arc<AtomicBool>) -> Poller {
-        Poller { consumer, is_closed, closing: None, is_paused: false }
+    pub fn new(consumer: Arc<BaseConsumer<Rebalances>>, is_closed: Arc<AtomicBool>, probe: Probe) -> Poller {
+        Poller { consumer, is_closed, probe, closing: None, is_paused: false }
     }
 
     /// Until the reader is gone, or has met an error: nothing is read past one.
@@ -205,19 +207,33 @@ impl Poller {
             None => return Err(unavailable(Refused("the group did not say what to read".to_owned()))),
         };
         let positions = self.context().cutting().positions();
-        let is_read = |(place, position): &(TopicPartition, Option<Offset>)| {
-            ends.get(place).is_none_or(|end| *end == 0 || position.is_some_and(|position| position >= *end))
+        let is_left = |(place, position): &(TopicPartition, Option<Offset>)| {
+            ends.get(place).is_some_and(|end| *end > 0 && position.is_none_or(|position| position < *end))
         };
-        let is_over = positions.iter().all(is_read) || heard.elapsed() > SILENCE;
+        let left: Vec<_> = positions.into_iter().filter(is_left).collect();
+        let is_over = left.is_empty() || heard.elapsed() > SILENCE && self.are_marks(&left)?;
         if is_over {
             self.pause();
             self.hand_on(Item::End);
         }
         if let Some(closing) = &mut self.closing {
             closing.ends = Some(ends);
+            if heard.elapsed() > SILENCE {
+                closing.heard = Instant::now();
+            }
             closing.is_over = is_over;
         }
         Ok(())
+    }
+
+    /// Whether nothing is left there that a reader may see.
+    fn are_marks(&self, left: &[(TopicPartition, Option<Offset>)]) -> Result<bool, LogError> {
+        for (place, position) in left {
+            if !self.probe.is_at_end(*place, *position, PATIENCE).map_err(log_error)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn ends(&self) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {

@@ -52,13 +52,19 @@ impl Appender {
         let bytes = u32::try_from(bytes.min(self.max_pending_bytes)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| AppendError::Closed)?;
         let (append, answer) = Append::new(batches.len(), room);
-        self.metrics.pending_bytes.set((self.max_pending_bytes - self.room.available_permits()) as i64);
+        self.note_pending();
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         self.renew_if_dead(&mut client).map_err(append_unavailable)?;
         for (number, (at, batch)) in batches.iter().enumerate() {
             self.hand_over(&client, *at, batch, &append.batch(number, batch.len()));
         }
         Ok(answer)
+    }
+
+    /// Tells what is on its way now.
+    pub fn note_pending(&self) {
+        let pending = self.max_pending_bytes.saturating_sub(self.room.available_permits());
+        self.metrics.pending_bytes.set(pending.try_into().unwrap_or(i64::MAX));
     }
 
     /// All that was handed over has been answered for.

@@ -8,9 +8,11 @@ use rdkafka::{ClientConfig, config::FromClientConfigAndContext};
 use records::{LogError, Topic};
 use tokio::sync::mpsc;
 
+use crate::bystander::Probe;
 use crate::error::{Refused, unavailable};
 use crate::poller::Poller;
 use crate::rebalances::{Beginning, Item, Rebalances};
+use crate::settings;
 use crate::shared::Shared;
 
 /// Batches that wait for the reader.
@@ -37,7 +39,12 @@ impl Reading {
             Rebalances::new(Arc::clone(&shared.names), shared.metrics.clone(), tokens, beginning, to_reader);
         let consumer = subscribe(shared, config, topics, context).map_err(unavailable)?;
         let consumer = Arc::new(consumer);
-        let poller = Poller::new(Arc::clone(&consumer), Arc::clone(&shared.is_closed));
+        let probe = Probe {
+            config: settings::bystander(&shared.options, config.get("group.id").unwrap_or_default()),
+            names: Arc::clone(&shared.names),
+            tokens: shared.options.security.tokens.clone(),
+        };
+        let poller = Poller::new(Arc::clone(&consumer), Arc::clone(&shared.is_closed), probe);
         let thread = std::thread::Builder::new().name("kafka-reader".to_owned());
         thread.spawn(move || poller.run()).map_err(unavailable)?;
         Ok(Reading { consumer, items, has_ended: false })

@@ -86,8 +86,8 @@ pub(crate) fn reader(options: &Options, group: &str) -> ClientConfig {
     config
 }
 
-/// Of the reader of states, which belongs to no group.
-pub(crate) fn snapshots(options: &Options, group: &str) -> ClientConfig {
+/// Of a reader that looks at a partition and belongs to no group, though librdkafka asks for one.
+pub(crate) fn bystander(options: &Options, group: &str) -> ClientConfig {
     let mut config = client(options);
     config
         .set("group.id", group)

@@ -7,20 +7,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{ClientConfig, TopicPartitionList, config::FromClientConfigAndContext};
+use rdkafka::message::Message;
 use records::{Offset, Snapshot};
 
 use crate::TokenSource;
-use crate::context::Asking;
+use crate::bystander::{Bystander, Sight};
 use crate::names::Names;
 
 /// A piece is at most so long: well below what a broker takes.
 const PIECE_BYTES: usize = 4 << 20;
-/// How long one poll waits.
-const WAIT: Duration = Duration::from_millis(200);
 /// How long all may take; a state that is known to be there may wait for somebody's open transaction.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -99,42 +96,34 @@ impl Snapshots {
         job: &str,
         partitions: &[(u32, Option<Offset>)],
     ) -> Result<Vec<Option<(Offset, Snapshot)>>, KafkaError> {
-        let context = Asking { tokens: self.tokens.clone() };
-        let consumer: BaseConsumer<Asking> = BaseConsumer::from_config_and_context(&self.config, context)?;
+        let bystander = Bystander::new(&self.config, self.tokens.clone())?;
         partitions
             .iter()
-            .map(|(partition, noted)| self.newest_of(&consumer, job, *partition, *noted))
+            .map(|(partition, noted)| self.newest_of(&bystander, job, *partition, *noted))
             .collect()
     }
 
     fn newest_of(
         &self,
-        consumer: &BaseConsumer<Asking>,
+        bystander: &Bystander,
         job: &str,
         partition: u32,
         noted: Option<Offset>,
     ) -> Result<Option<(Offset, Snapshot)>, KafkaError> {
-        let from = noted.map_or(rdkafka::Offset::Beginning, |at| rdkafka::Offset::Offset(at.cast_signed()));
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(self.names.snapshots(), (partition % self.partitions).cast_signed(), from)?;
-        consumer.assign(&list)?;
+        bystander.go_to(self.names.snapshots(), partition % self.partitions, noted)?;
         let key = format!("{job}/{partition}/");
-        let is_ours = |message: &BorrowedMessage<'_>| {
-            message.key().is_some_and(|found| found.starts_with(key.as_bytes()))
-        };
         let (mut joining, since) = (Joining::default(), Instant::now());
         while since.elapsed() < PATIENCE {
-            match consumer.poll(WAIT) {
-                Some(Ok(message)) if is_ours(&message) => {
-                    let at = message.offset().try_into().unwrap_or(0);
-                    joining.push(at, message.payload().unwrap_or_default());
+            match bystander.look(PATIENCE)? {
+                Sight::Record(message) => {
+                    if message.key().is_some_and(|found| found.starts_with(key.as_bytes())) {
+                        let at = message.offset().try_into().unwrap_or(0);
+                        joining.push(at, message.payload().unwrap_or_default());
+                    }
                 }
                 // What was noted is there, though somebody's open transaction may hide it for a while.
-                Some(Err(KafkaError::PartitionEOF(_))) if noted.is_none() || joining.newest.is_some() => {
-                    return Ok(joining.newest);
-                }
-                Some(Err(error)) => tracing::debug!(%error, "while a state is read"),
-                _ => {}
+                Sight::End if noted.is_none() || joining.newest.is_some() => return Ok(joining.newest),
+                Sight::End => {}
             }
         }
         Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut))

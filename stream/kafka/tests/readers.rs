@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::sums::{IN, numbers};
+use common::sums::{IN, OUT, numbers};
 use common::{broker, connect, metrics_in, options, prefix};
 use kafka::{KafkaConsumer, Log};
 use prometheus::Registry;
@@ -81,6 +81,25 @@ async fn a_position_beyond_the_end_is_damage() {
     drop(consumer);
     let answer = next(&mut log.consumer("beyond", &[IN])).await;
     assert!(matches!(answer, Err(LogError::Damaged { offset: 1000, .. })), "{answer:?}");
+}
+
+/// The mark that ends a transaction is behind the last record, and nothing comes of it.
+#[tokio::test]
+#[ignore = "needs Kafka"]
+async fn a_closed_log_ends_at_a_mark() {
+    let log = connect(options(&prefix("closed"), "one", 1)).await;
+    let mut pipe = log.pipe("job", IN);
+    assert!(matches!(pipe.poll().await.unwrap(), Some(Delivery::Assigned { .. })));
+    for number in 0..2 {
+        let outputs = vec![(TopicPartition { topic: OUT, partition: 0 }, numbers(number..number + 1))];
+        pipe.commit(records::Commit { outputs, ..Default::default() }).await.unwrap();
+    }
+    let mut consumer = log.consumer("closed", &[OUT]);
+    drop(log.close());
+    assert_eq!(next(&mut consumer).await.unwrap().first, 0);
+    let second = next(&mut consumer).await.unwrap();
+    assert_eq!((second.first, second.lost), (2, 0), "a mark stands between");
+    assert!(timeout(PATIENCE, consumer.poll()).await.unwrap().unwrap().is_none());
 }
 
 #[tokio::test]

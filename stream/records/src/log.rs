@@ -147,7 +147,8 @@ pub enum Delivery {
         /// The offset of the first record whose outputs are not out.
         committed: Offset,
     },
-    /// No more records of this partition come; its state can go.
+    /// No more records of this partition come. A commit before the next poll is the last one of it, and others begin
+    /// where that ends; then its state can go.
     Revoked {
         /// The input partition.
         partition: u32,
