@@ -58,7 +58,7 @@ pub fn view(
     mut each: impl FnMut(TopicPartition, Offset, Entry<'_>) -> std::io::Result<()>,
 ) -> Result<(), ViewError> {
     let context = Asking { tokens: options.security.tokens.clone() };
-    let config = settings::snapshots(options, "viewer");
+    let config = settings::bystander(options, "viewer");
     let consumer: BaseConsumer<Asking> =
         BaseConsumer::from_config_and_context(&config, context).map_err(ConnectError::Settings)?;
     let names = Names::new(&options.prefix);
