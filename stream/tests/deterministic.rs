@@ -43,7 +43,15 @@ fn the_city_has_alerts() {
     let inputs = fleet::city(7);
     let output = run(&inputs, (1, 1), 1, &calm(), 1000);
     let rules: BTreeSet<&str> = output.alerts.values().map(|alert| alert[0].rule.as_str()).collect();
-    let all = ["pm25-iaqi", "rain-3h", "standing-queue", "tag-missing", "vibration-rises", "vibration-zone"];
+    let all = [
+        "pm25-iaqi",
+        "rain-3h",
+        "silent",
+        "standing-queue",
+        "tag-missing",
+        "vibration-rises",
+        "vibration-zone",
+    ];
     assert_eq!(rules, BTreeSet::from(all));
     let last = |alert: &Vec<records::Alert>| alert.last().expect("an alert has a transition").state;
     assert!(output.alerts.values().any(|alert| last(alert) == AlertState::Cleared));

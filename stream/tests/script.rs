@@ -9,7 +9,7 @@
 //! ack <alert id> by <actor> at <time>                                      an operator
 //! show observations | ticks                                                print these too
 //! policy trust|correct|ingest                                              what is done about wrong clocks; first
-//! job | threshold <key> = <value>; …                                       a table of the rules file; first
+//! job | threshold | absence <key> = <value>; …                             a table of the rules file; first
 //! restart                                                                  from a snapshot
 //! out …                                                                    what the line before causes
 //! count                                                                    say which facts were noted

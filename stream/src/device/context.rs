@@ -17,6 +17,8 @@ pub struct Context {
     pub tag_reads: Quantity,
     /// Threshold rules by family: places in the rules file.
     by_family: [Vec<usize>; Family::ALL.len()],
+    /// Rules on silence by family: places in the rules file.
+    absences: [Vec<usize>; Family::ALL.len()],
     /// User-defined jobs by family: places in the rules file.
     jobs: [Vec<usize>; Family::ALL.len()],
 }
@@ -28,16 +30,33 @@ impl Context {
         for (index, rule) in rules.thresholds.iter().enumerate() {
             by_family[rule.family as usize].push(index);
         }
+        let mut absences = [const { Vec::new() }; Family::ALL.len()];
+        for (index, rule) in rules.absences.iter().enumerate() {
+            absences[rule.family as usize].push(index);
+        }
         let mut jobs = [const { Vec::new() }; Family::ALL.len()];
         for (index, job) in rules.jobs.iter().enumerate() {
             jobs[job.family as usize].push(index);
         }
-        Context { config, rules, partitions, jobs, tag_reads: Quantity::from_name("tag_reads"), by_family }
+        Context {
+            config,
+            rules,
+            partitions,
+            absences,
+            jobs,
+            tag_reads: Quantity::from_name("tag_reads"),
+            by_family,
+        }
     }
 
     /// The times of a family.
     pub fn times(&self, family: Family) -> &Times {
         self.config.times.of(family)
+    }
+
+    /// The rules on silence of a family.
+    pub fn absences_of(&self, family: Family) -> &[usize] {
+        &self.absences[family as usize]
     }
 
     /// The jobs of a family.

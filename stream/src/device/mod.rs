@@ -11,6 +11,7 @@ mod panes;
 mod partition;
 mod pipeline;
 mod quality;
+mod silence;
 mod state;
 mod window;
 

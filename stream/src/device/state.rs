@@ -8,6 +8,7 @@ use super::jobs::{self, Jobs};
 use super::panes::Panes;
 use super::pipeline::{Pipeline, Whom};
 use super::quality;
+use super::silence::Silence;
 use super::window::Cell;
 use crate::counts::Fact;
 use crate::outputs::Outputs;
@@ -43,6 +44,9 @@ pub struct DeviceState {
     /// What users want to know of it.
     #[n(9)]
     jobs: Jobs,
+    /// Alerts on its silence.
+    #[n(10)]
+    silence: Silence,
     /// When somebody will look at [`DeviceState::deadline`]; never later than that.
     #[cbor(skip)]
     pub scheduled: Option<Timestamp>,
@@ -61,6 +65,7 @@ impl DeviceState {
             pipeline: Pipeline::default(),
             clock: ClockModel::default(),
             jobs: Jobs::default(),
+            silence: Silence::default(),
             scheduled: None,
         }
     }
@@ -94,6 +99,8 @@ impl DeviceState {
         out: &mut Outputs,
     ) {
         self.heard = self.heard.max(as_of);
+        let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
+        self.silence.end(whom, as_of, context, out);
         let verdict = self.judge_clock(&mut message, context, out);
         self.newest = self.newest.max(message.event_time);
         let times = *self.times(context);
@@ -165,18 +172,29 @@ impl DeviceState {
     /// An operator acts on one of its alerts, as of which we know at `as_of`.
     pub fn act(&mut self, action: &Action, as_of: Timestamp, context: &Context) -> Option<Alert> {
         let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
-        self.pipeline.act(whom, action, as_of, context)
+        let by_window = self.pipeline.act(whom, action, as_of, context);
+        by_window.or_else(|| self.silence.act(whom, action, as_of, context))
     }
 
-    /// When, in ingest time, something closes although the device stays silent.
+    /// When, in ingest time, something closes or is said although the device stays silent.
     pub fn deadline(&self, context: &Context) -> Option<Timestamp> {
+        let silent = self.silence.deadline(self.whom(), self.heard, context);
+        self.patience_ends(context).into_iter().chain(silent).min()
+    }
+
+    fn patience_ends(&self, context: &Context) -> Option<Timestamp> {
         Some(self.next_end(context)?.max(self.heard) + self.times(context).patience)
     }
 
     /// The deadline has come.
     pub fn expire(&mut self, deadline: Timestamp, context: &Context, out: &mut Outputs) {
-        if let Some(end) = self.next_end(context) {
-            self.close(end, deadline, context, out);
+        let is_over = self.patience_ends(context).is_some_and(|ends| ends <= deadline);
+        match self.next_end(context).filter(|_| is_over) {
+            Some(end) => self.close(end, deadline, context, out),
+            None => {
+                let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
+                self.silence.expire(whom, self.heard, deadline, context, out);
+            }
         }
     }
 

@@ -127,6 +127,11 @@ impl AlertLife {
         Some(Alert { actor: Some(action.actor.clone()), note, ..alert })
     }
 
+    /// How many levels of the rule are on.
+    pub fn height(&self) -> usize {
+        self.ladder.height()
+    }
+
     /// How bad it is; `None` while nothing is open.
     pub fn severity(&self) -> Option<Severity> {
         self.open.as_ref().map(|open| open.severity)

@@ -139,7 +139,8 @@ impl Ladder {
         Some(Step { change, severity: rule.levels[level].severity, level, threshold, since, at })
     }
 
-    fn height(&self) -> usize {
+    /// How many levels are on.
+    pub fn height(&self) -> usize {
         self.switches.iter().take_while(|switch| switch.is_on).count()
     }
 }

@@ -24,6 +24,8 @@ pub struct Ruleset {
     pub tags: TagRule,
     /// Rules on one quantity of one device.
     pub thresholds: Vec<ThresholdRule>,
+    /// Devices that fall silent: thresholds on seconds of silence.
+    pub absences: Vec<ThresholdRule>,
     /// Standing queues on a road.
     pub queues: Vec<QueueRule>,
     /// Tags that don't arrive.
@@ -165,6 +167,7 @@ fn validate_ids(ruleset: &Ruleset, fields: &Fields<'_>) {
     let mut seen = BTreeSet::new();
     let all = [
         ids("threshold", ruleset.thresholds.iter().collect()),
+        ids("absence", ruleset.absences.iter().collect()),
         ids("queue", ruleset.queues.iter().map(|rule| &rule.alert).collect()),
         ids("route", ruleset.routes.iter().map(|rule| &rule.alert).collect()),
     ];

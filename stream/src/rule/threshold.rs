@@ -111,6 +111,16 @@ impl ThresholdRule {
         }
     }
 
+    /// A rule on seconds of silence.
+    pub(super) fn read_absence(fields: &mut Fields<'_>) -> ThresholdRule {
+        let families = Family::ALL.map(|family| (family.name(), family));
+        ThresholdRule {
+            use_case: fields.choice("use_case", USE_CASES),
+            family: fields.choice("family", &families),
+            ..read_common(fields, Quantity::from_name("silence"), &[], false)
+        }
+    }
+
     /// The alert part of a kind of rule that computes its own quantity, more of which is worse.
     pub(super) fn read_of_kind(fields: &mut Fields<'_>, kind: &Kind) -> ThresholdRule {
         ThresholdRule {

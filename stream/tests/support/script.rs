@@ -77,7 +77,7 @@ impl Stage {
                 (self.device, self.area) = jobs(&self.config, &self.rules);
                 Vec::new()
             }
-            [kind @ ("job" | "threshold"), ..] => {
+            [kind @ ("job" | "threshold" | "absence"), ..] => {
                 let rule = line.trim_start_matches(kind).trim().replace("; ", "\n");
                 self.rules += &format!("[[{kind}]]\n{rule}\n");
                 (self.device, self.area) = jobs(&self.config, &self.rules);

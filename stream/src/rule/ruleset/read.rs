@@ -16,6 +16,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Ruleset {
         plant: read_plant(fields.table("plant")),
         tags: read_tags(fields.table("tags")),
         thresholds: fields.tables("threshold").into_iter().map(read_threshold).collect(),
+        absences: fields.tables("absence").into_iter().map(read_absence).collect(),
         queues: fields.tables("queue").into_iter().map(read_queue).collect(),
         routes: fields.tables("route").into_iter().map(read_route).collect(),
         jobs: fields.tables("job").into_iter().map(JobRule::read).collect(),
@@ -78,6 +79,16 @@ fn read_tags(mut fields: Fields<'_>) -> TagRule {
 fn read_threshold(mut fields: Fields<'_>) -> ThresholdRule {
     let rule = ThresholdRule::read(&mut fields);
     rule.validate(&fields);
+    fields.finish();
+    rule
+}
+
+fn read_absence(mut fields: Fields<'_>) -> ThresholdRule {
+    let rule = ThresholdRule::read_absence(&mut fields);
+    rule.validate(&fields);
+    if rule.levels.iter().any(|level| level.open <= 0.0 || level.clear <= 0.0) {
+        fields.problem("levels", "are seconds of silence, so `open` and `clear` must be more than 0");
+    }
     fields.finish();
     rule
 }

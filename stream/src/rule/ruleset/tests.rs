@@ -258,3 +258,20 @@ fn a_view_says_where_it_is_wrong() {
     view("n_of_m = 3", &["threshold[2].n_of_m: must be two whole numbers such as [3, 5]"]);
     view("looks_at = \"speed\"", &["threshold[2].looks_at: `speed` is none of value, rate_per_minute"]);
 }
+
+#[test]
+fn an_absence_says_where_it_is_wrong() {
+    let absence = |levels: &str| {
+        let text = format!(
+            "{BUILT_IN}\n[[absence]]\nid = \"s\"\nuse_case = \"environment\"\nfamily = \"air\"\ntext = \"t\"\n\
+             cleared = \"c\"\nsource = \"s\"\nbasis = \"configuration\"\nlevels = [{{ severity = \"minor\", \
+             name = \"n\", {levels} }}]\n"
+        );
+        let problems = Ruleset::parse(&text).err().unwrap_or_default();
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(absence("open = 60, clear = 1"), Vec::<String>::new());
+    let positive = "absence[0].levels: are seconds of silence, so `open` and `clear` must be more than 0";
+    assert_eq!(absence("open = 60, clear = 0"), [positive]);
+    assert_eq!(absence("open = 0, clear = -1"), [positive]);
+}
