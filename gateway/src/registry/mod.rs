@@ -55,11 +55,7 @@ impl Registry {
     /// Adds these devices, all or none, for the price of one transaction; one that is registered already keeps its
     /// entry and gets a new password. The passwords stand in the order of the devices.
     pub fn provision(&self, devices: &[NewDevice], now: Timestamp) -> Result<Vec<Password>, RegistryError> {
-        let passwords: Vec<Password> =
-            devices.iter().map(|_| Password::random()).collect::<Result<_, _>>()?;
-        let credentials: Vec<Credential> =
-            passwords.iter().map(Credential::of_random).collect::<Result<_, _>>()?;
-        devices.iter().try_for_each(NewDevice::validate)?;
+        let (passwords, credentials) = passwords_for(devices)?;
         self.write(|transaction| {
             for (device, credential) in devices.iter().zip(&credentials) {
                 let revision = next_revision(transaction)?;
@@ -110,11 +106,7 @@ impl Registry {
 
     /// Adds these devices, all or none, for the price of one transaction. The passwords stand in their order.
     pub fn add_all(&self, devices: &[NewDevice], now: Timestamp) -> Result<Vec<Password>, RegistryError> {
-        devices.iter().try_for_each(NewDevice::validate)?;
-        let passwords: Vec<Password> =
-            devices.iter().map(|_| Password::random()).collect::<Result<_, _>>()?;
-        let credentials: Vec<Credential> =
-            passwords.iter().map(Credential::of_random).collect::<Result<_, _>>()?;
+        let (passwords, credentials) = passwords_for(devices)?;
         self.write(|transaction| {
             for (device, credential) in devices.iter().zip(&credentials) {
                 let revision = next_revision(transaction)?;
@@ -190,6 +182,14 @@ impl Directory for Registry {
         let revision = i64::try_from(revision).unwrap_or(i64::MAX);
         Ok(select.query_map([revision], entry::read)?.collect::<Result<_, _>>()?)
     }
+}
+
+/// A random password for each of these devices, which are checked first.
+fn passwords_for(devices: &[NewDevice]) -> Result<(Vec<Password>, Vec<Credential>), RegistryError> {
+    devices.iter().try_for_each(NewDevice::validate)?;
+    let passwords: Vec<Password> = devices.iter().map(|_| Password::random()).collect::<Result<_, _>>()?;
+    let credentials = passwords.iter().map(Credential::of_random).collect::<Result<_, _>>()?;
+    Ok((passwords, credentials))
 }
 
 /// Revisions number the changes of the whole file, so that a reader who knows one finds what came after it.
