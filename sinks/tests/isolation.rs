@@ -210,7 +210,7 @@ async fn a_stopped_sink_stops_nobody_and_catches_up() {
         world.load(OUTAGE).await;
         for (index, watch) in world.watches.iter().enumerate().filter(|(index, _)| *index != stopped) {
             // Far below the outage, with room for a machine that does other things as well.
-            let (now, bound) = (watch.usual(), usual[index] * 3 + Duration::from_millis(300));
+            let (now, bound) = (watch.usual(), usual[index] * 3 + OUTAGE / 2);
             let culprit = world.watches[stopped].name;
             assert!(
                 now < bound,
