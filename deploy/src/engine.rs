@@ -43,6 +43,17 @@ impl Engine {
         }
     }
 
+    /// What is switched off reads no more: the embedded log keeps nothing for it. Kafka lets groups go by itself.
+    ///
+    /// # Errors
+    /// The log can't be written.
+    pub async fn forget(&self, group: &str) -> Result<(), LogError> {
+        match self {
+            Engine::Embedded(log) => log.forget(embedded::ReaderName::Group(group.to_owned())).await,
+            Engine::Kafka(..) => Ok(()),
+        }
+    }
+
     /// The input of `job`: these partitions of `topic` on the embedded log; on Kafka those that the job's group gives
     /// this process.
     pub fn pipe(&self, job: &str, topic: Topic, partitions: Range<u32>) -> EnginePipe {

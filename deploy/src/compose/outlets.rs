@@ -76,8 +76,8 @@ pub(super) async fn start(site: &mut Site<'_>, log: &Engine, page: TcpListener) 
             Ok(sinks::console::serve(page, sinks::console::router(state), stop).await?)
         }
     });
-    influx::start(site, log, lanes)?;
-    webhook::start(site, log, caller)
+    influx::start(site, log, lanes).await?;
+    webhook::start(site, log, caller).await
 }
 
 /// Log and series are a pair: series that are ahead of the log would take its next records for known ones.
