@@ -1,5 +1,6 @@
 //! Puts the stages together, in the order in which data flows, one block a part.
 
+mod certificate;
 mod devices;
 mod influx;
 mod jobs;
@@ -47,6 +48,8 @@ pub struct Sluice {
 pub struct Addresses {
     /// MQTT; `None` without a gateway.
     pub mqtt: Option<SocketAddr>,
+    /// MQTT through TLS; `None` when it isn't wanted, or without a gateway.
+    pub mqtts: Option<SocketAddr>,
     /// Page and API; `None` without sinks.
     pub console: Option<SocketAddr>,
     /// Metrics and health.
@@ -90,7 +93,7 @@ impl Sluice {
             None => None,
             Some(mqtt) => {
                 let to = spool.clone().map_or_else(|| log.clone(), Engine::Embedded);
-                Some(devices::start(&mut site, to, mqtt)?)
+                Some(devices::start(&mut site, to, mqtt, listeners.mqtts)?)
             }
         };
 

@@ -7,6 +7,7 @@ mod mapping;
 mod section;
 mod source;
 mod spool;
+mod tls;
 mod units;
 mod webhook;
 
@@ -23,6 +24,7 @@ pub use kafka::KafkaConfig;
 pub use section::Problem;
 use section::{Problems, Section};
 pub use spool::SpoolConfig;
+pub use tls::TlsConfig;
 pub(crate) use units::duration;
 pub use webhook::WebhookConfig;
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// Where devices connect.
     pub gateway: GatewayConfig,
+    /// The same through TLS.
+    pub tls: Option<TlsConfig>,
     /// What JSON on other topic names means.
     pub mappings: Vec<Mapping>,
     /// Brokers whose messages are taken in.
@@ -171,6 +175,7 @@ impl Default for Config {
                 max_payload_bytes: 256 << 10,
                 connect_timeout: 10 * SECOND,
             },
+            tls: None,
             mappings: Vec::new(),
             sources: Vec::new(),
             stream: StreamConfig {
@@ -222,6 +227,7 @@ fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
         log,
         spool,
         gateway: read_gateway(root.section("gateway", problems), default.gateway, problems),
+        tls: tls::read(root.section("tls", problems), problems),
         mappings: mapping::read(root.tables("mapping", problems), problems),
         sources: source::read(root.tables("source", problems), problems),
         stream: read_stream(root.section("stream", problems), stream_default, problems),
@@ -370,6 +376,8 @@ fn check_ports(config: &Config, problems: &mut Problems<'_>) {
         ("console.listen", config.console.listen),
         ("admin.listen", config.admin.listen),
     ];
+    let tls = config.tls.as_ref().map(|tls| ("tls.listen", tls.listen));
+    let listeners: Vec<_> = listeners.into_iter().chain(tls).collect();
     for (index, (path, address)) in listeners.iter().enumerate() {
         let earlier = listeners[..index].iter().find(|(_, other)| other == address && address.port() != 0);
         if let Some((other, _)) = earlier {
@@ -405,6 +413,10 @@ mod tests {
             max_connections = 50000
             max_payload = "64 KiB"
             connect_timeout = "5s"
+            [tls]
+            listen = "0.0.0.0:8883"
+            certificate = "/etc/sluice/certificate.pem"
+            key = "/etc/sluice/key.pem"
             [stream]
             rules = "rules.toml"
             workers = 4
@@ -450,6 +462,7 @@ mod tests {
         assert_ne!(config.data, default.data);
         assert_ne!(config.log, default.log);
         assert_ne!(config.gateway, default.gateway);
+        assert_ne!(config.tls, default.tls);
         assert_ne!(config.stream, default.stream);
         assert_ne!(config.clock, default.clock);
         assert_ne!(config.store, default.store);

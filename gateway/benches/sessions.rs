@@ -4,7 +4,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use firmware_protocol::{FrameContent, FrameQuantity, FrameReading, TelemetryFrame};
-use gateway::{Limits, Metrics, NewDevice, Registry};
+use gateway::{Limits, Listener, Metrics, NewDevice, Registry};
 use records::{AppendError, Batch, Crs, Family, Offset, Producer, Timestamp, Topic, TopicPartition};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -46,7 +46,7 @@ fn sessions(criterion: &mut Criterion) {
     let stop = CancellationToken::new();
     let clock: gateway::Clock = Arc::new(move || now);
     let running = runtime.spawn(gateway::run(
-        listener,
+        vec![Listener::plain(listener)],
         Nowhere,
         registry,
         clock,

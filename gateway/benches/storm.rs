@@ -3,7 +3,7 @@
 //!
 //! Clients and gateway share the machine. Half of the connections stay open until the last one is through.
 
-use gateway::{Limits, Metrics, NewDevice, Registry};
+use gateway::{Limits, Listener, Metrics, NewDevice, Registry};
 use records::{Crs, Family, MemoryLog, Timestamp};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,8 +42,15 @@ async fn storm() {
     let metrics = Arc::new(Metrics::register(&prometheus::Registry::new()).expect("new metrics"));
     let stop = CancellationToken::new();
     let (log, clock): (_, gateway::Clock) = (MemoryLog::new(|_| 4), Arc::new(move || now));
-    let running =
-        tokio::spawn(gateway::run(listener, log, registry, clock, Limits::default(), metrics, stop.clone()));
+    let running = tokio::spawn(gateway::run(
+        vec![Listener::plain(listener)],
+        log,
+        registry,
+        clock,
+        Limits::default(),
+        metrics,
+        stop.clone(),
+    ));
     // The gateway accepts once all entries stand on the log; this one is in neither figure.
     drop(connect(address, &fleet[0]).await);
     for name in ["never seen before", "seen before"] {

@@ -8,14 +8,14 @@ use crate::outage::{Closed, Outage};
 use crate::session::{Refusal, serve};
 use crate::sessions::Sessions;
 use crate::throttle::Throttle;
-use crate::transport::Transport;
-use crate::{Clock, Directory, GatewayError, Limits, Metrics, RegistryError};
+use crate::{Clock, Directory, GatewayError, Limits, Listener, Metrics, RegistryError, Tls};
 use records::{Device, Producer};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,14 +30,14 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// Serves devices until `stop`.
 ///
-/// Connections wait in the listener's backlog until every registry entry stands on `telemetry`. After `stop`
+/// Connections wait in the listeners' backlogs until every registry entry stands on `telemetry`. After `stop`
 /// nothing more is read; what was read is appended and acknowledged, sockets are closed, and the call returns
 /// within [`Limits::drain_timeout`] and two seconds.
 ///
 /// # Errors
 /// The registry could not be read at the start, or the log was closed under the gateway.
 pub async fn run<P: Producer, D: Directory>(
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     log: P,
     registry: Arc<D>,
     clock: Clock,
@@ -57,7 +57,7 @@ pub async fn run<P: Producer, D: Directory>(
         () = watch_registry(&gate, &changed) => Ok(()),
         Err(closed) = announce_changes(&gate, changes) => Err(closed),
         () = sweep(&gate) => Ok(()),
-        Err(closed) = announce_and_accept(&gate, &devices, &listener, &sessions) => Err(closed),
+        Err(closed) = announce_and_accept(&gate, &devices, listeners, &sessions) => Err(closed),
     };
     drain(&gate, &sessions).await;
     ended.map_err(|Closed| GatewayError::LogClosed)
@@ -186,17 +186,32 @@ async fn sweep<P: Producer>(gate: &Gate<P>) {
 async fn announce_and_accept<P: Producer>(
     gate: &Arc<Gate<P>>,
     devices: &[Device],
-    listener: &TcpListener,
+    listeners: Vec<Listener>,
     sessions: &TaskTracker,
 ) -> Result<(), Closed> {
     gate.announce(devices).await?;
     let places = Arc::new(Semaphore::new(gate.limits.max_connections));
+    // They end with this set, which is dropped when the gateway stops.
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(accept(gate.clone(), listener, places.clone(), sessions.clone()));
+    }
+    while accepting.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn accept<P: Producer>(
+    gate: Arc<Gate<P>>,
+    listener: Listener,
+    places: Arc<Semaphore>,
+    sessions: TaskTracker,
+) {
     let mut failures = 0;
     loop {
-        match listener.accept().await {
+        match listener.socket.accept().await {
             Ok((stream, _)) => {
                 failures = 0;
-                open(gate, stream, &places, sessions);
+                open(&gate, stream, listener.tls.clone(), &places, &sessions);
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
@@ -213,6 +228,7 @@ async fn announce_and_accept<P: Producer>(
 fn open<P: Producer>(
     gate: &Arc<Gate<P>>,
     stream: TcpStream,
+    tls: Option<Tls>,
     places: &Arc<Semaphore>,
     sessions: &TaskTracker,
 ) {
@@ -220,7 +236,7 @@ fn open<P: Producer>(
         return gate.metrics.count_refusal(Refusal::Full);
     };
     let open = gate.metrics.open_connection();
-    let session = serve(Transport::new(stream), gate.clone());
+    let session = serve(stream, tls, gate.clone());
     sessions.spawn(async move {
         session.await;
         drop((open, place));

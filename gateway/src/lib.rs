@@ -11,7 +11,9 @@ mod limits;
 
 mod session;
 
+mod listener;
 mod packet;
+mod tls;
 mod transport;
 
 pub mod normalize;
@@ -33,9 +35,12 @@ mod metrics;
 pub use error::{GatewayError, RegistryError};
 pub use gateway::run;
 pub use limits::Limits;
+pub use listener::Listener;
 pub use metrics::Metrics;
 pub use registry::{Credential, Directory, Entry, NewDevice, Password, Registry};
 pub use source::{MqttVersion, Source, SourceConfig};
+
+pub use tls::{Tls, TlsError};
 
 use records::Timestamp;
 use std::sync::Arc;

@@ -21,7 +21,9 @@ pub struct Limits {
     pub max_session_expiry: u32,
     /// Sessions without a connection that are kept for one device.
     pub max_kept_sessions: usize,
-    /// From accept to CONNACK.
+    /// From accept to the end of the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// From there to CONNACK.
     pub connect_timeout: Duration,
     /// Messages of one connection that were read and are not yet handed to the log, because an append is under
     /// way; at this many the gateway stops reading from its socket.
@@ -54,6 +56,7 @@ impl Default for Limits {
             max_keep_alive: 3600,
             max_session_expiry: 86_400,
             max_kept_sessions: 8,
+            handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             max_waiting_messages: 4096,
             max_waiting_bytes: 512 << 10,

@@ -21,13 +21,13 @@ async fn mosquitto_pub_publishes_line_by_line() {
     let site = Site::open(&["d-1"]).await;
     let payload = r#"{"sequence": 7, "pm2_5": 180.0}"#;
     for version in ["mqttv311", "mqttv5"] {
-        for qos in ["0", "1"] {
+        for qos in ["0", "1", "2"] {
             let common = ["-V", version, "-q", qos, "-P", PASSWORD, "-t", "up/d-1/telemetry", "-m", payload];
             let published = mosquitto_pub(&site, &[&common[..], &["--repeat", "50"]].concat()).await;
             assert!(published.status.success(), "{version} {qos}: {published:?}");
         }
     }
-    assert_eq!(site.log.sequences("d-1"), [7; 200]);
+    assert_eq!(site.log.sequences("d-1"), [7; 300]);
     site.close().await;
 }
 

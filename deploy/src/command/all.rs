@@ -26,10 +26,11 @@ pub fn run(config: Option<&Path>, role: Role) -> Result<(), Failure> {
 
 /// Says on standard output, for programs, that all is up and where.
 pub(super) fn announce(addresses: &Addresses) {
-    let Addresses { mqtt, console, admin } = addresses;
+    let Addresses { mqtt, mqtts, console, admin } = addresses;
     let mqtt = mqtt.map(|address| format!(" mqtt={address}")).unwrap_or_default();
+    let mqtts = mqtts.map(|address| format!(" mqtts={address}")).unwrap_or_default();
     let console = console.map(|address| format!(" console=http://{address}")).unwrap_or_default();
-    println!("ready{mqtt}{console} admin={admin}");
+    println!("ready{mqtt}{mqtts}{console} admin={admin}");
 }
 
 /// The runtime of the whole process.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use gateway::{Metrics, Registry, Source};
+use gateway::{Listener, Metrics, Registry, Source};
 use tokio::net::TcpListener;
 
+use super::certificate::CertificateFiles;
 use super::{Site, registered};
 use crate::clock;
 use crate::command::Failure;
@@ -14,8 +15,22 @@ use crate::engine::Engine;
 /// Starts it; what devices say goes to `log`. Gives who may connect.
 ///
 /// # Errors
-/// The registry can't be opened.
-pub(super) fn start(site: &mut Site<'_>, log: Engine, mqtt: TcpListener) -> Result<Arc<Registry>, Failure> {
+/// The registry can't be opened, or the certificate can't be used.
+pub(super) fn start(
+    site: &mut Site<'_>,
+    log: Engine,
+    mqtt: TcpListener,
+    mqtts: Option<TcpListener>,
+) -> Result<Arc<Registry>, Failure> {
+    let mut listeners = vec![Listener::plain(mqtt)];
+    if let (Some(mqtts), Some(tls)) = (mqtts, &site.config.tls) {
+        let (files, tls) = CertificateFiles::load(tls)?;
+        listeners.push(Listener::tls(mqtts, tls.clone()));
+        site.supervisor.spawn("certificate", |stop| async move {
+            files.watch(tls, stop).await;
+            Ok(())
+        });
+    }
     let registry =
         Registry::open(&site.folder.registry()).map_err(|error| Failure::because("registry", &error))?;
     let registry = Arc::new(registry);
@@ -25,7 +40,7 @@ pub(super) fn start(site: &mut Site<'_>, log: Engine, mqtt: TcpListener) -> Resu
     site.supervisor.spawn("gateway", {
         let registry = registry.clone();
         |stop| async move {
-            Ok(gateway::run(mqtt, log, registry, clock::shared(), limits, metrics, stop).await?)
+            Ok(gateway::run(listeners, log, registry, clock::shared(), limits, metrics, stop).await?)
         }
     });
     Ok(registry)

@@ -13,6 +13,8 @@ use crate::role::Role;
 pub(super) struct Listeners {
     /// MQTT; `None` without a gateway.
     pub mqtt: Option<TcpListener>,
+    /// MQTT through TLS; `None` when it isn't wanted, or without a gateway.
+    pub mqtts: Option<TcpListener>,
     /// Page and API; `None` without sinks.
     pub page: Option<TcpListener>,
     /// Metrics and health.
@@ -25,7 +27,12 @@ impl Listeners {
     /// # Errors
     /// The first that can't be bound, by its key.
     pub async fn bind(config: &Config, role: Role) -> Result<Listeners, Failure> {
+        let mqtts = match &config.tls {
+            Some(tls) => listen_if(role.has_gateway(), "tls.listen", tls.listen).await?,
+            None => None,
+        };
         Ok(Listeners {
+            mqtts,
             mqtt: listen_if(role.has_gateway(), "gateway.listen", config.gateway.listen).await?,
             page: listen_if(role.has_sinks(), "console.listen", config.console.listen).await?,
             health: listen("admin.listen", config.admin.listen).await?,
@@ -39,6 +46,7 @@ impl Listeners {
     pub fn addresses(&self) -> Result<Addresses, Failure> {
         Ok(Addresses {
             mqtt: self.mqtt.as_ref().map(bound).transpose()?,
+            mqtts: self.mqtts.as_ref().map(bound).transpose()?,
             console: self.page.as_ref().map(bound).transpose()?,
             admin: bound(&self.health)?,
         })

@@ -5,6 +5,7 @@ use super::ending::Refusal;
 use super::ledger::Ledger;
 use super::received::Received;
 use super::{Sender, Session};
+use crate::Tls;
 use crate::gateway::Gate;
 use crate::identity::{Denial, Proven};
 use crate::packet::{
@@ -12,10 +13,11 @@ use crate::packet::{
     refuse_v311,
 };
 use crate::sessions::{Client, Place};
-use crate::transport::Transport;
+use crate::transport::{Transport, without_delay};
 use bytes::BytesMut;
 use records::{Device, Name, Producer, Topic, partition_of};
 use std::sync::Arc;
+use tokio::net::TcpStream;
 
 /// Longest client id that is kept; the standard asks for 23 bytes at least.
 const MAX_CLIENT_ID: usize = 1024;
@@ -49,9 +51,17 @@ struct Admitted {
 
 /// Makes a session; or counts why not, and tells the client by CONNACK where its MQTT has a code for it.
 pub(super) async fn connect<P: Producer>(
-    transport: Transport,
+    stream: TcpStream,
+    tls: Option<Tls>,
     gate: Arc<Gate<P>>,
 ) -> Option<Box<Session<P>>> {
+    let transport = match shake_hands(stream, tls, &gate).await {
+        Ok(transport) => transport,
+        Err(refusal) => {
+            gate.metrics.count_refusal(refusal);
+            return None;
+        }
+    };
     let mut arriving = Arriving { transport, unread: Vec::new(), version: Version::V311 };
     let admitted = tokio::select! {
         admitted = arriving.admit(&gate) => admitted,
@@ -65,6 +75,29 @@ pub(super) async fn connect<P: Producer>(
             arriving.refuse(refusal).await;
             None
         }
+    }
+}
+
+/// In the connection's own task: a slow client keeps nobody else waiting.
+async fn shake_hands<P: Producer>(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    gate: &Gate<P>,
+) -> Result<Transport, Refusal> {
+    let stream = without_delay(stream);
+    let Some(tls) = tls else { return Ok(Transport::Plain(stream)) };
+    let handshake = tokio::time::timeout(gate.limits.handshake_timeout, tls.accept(stream));
+    let shaken = tokio::select! {
+        shaken = handshake => shaken,
+        () = gate.stop.cancelled() => return Err(Refusal::Closing),
+    };
+    match shaken {
+        Ok(Ok(stream)) => Ok(Transport::Tls(Box::new(stream))),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "no TLS handshake");
+            Err(Refusal::Handshake)
+        }
+        Err(_) => Err(Refusal::Handshake),
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum Ending {
 pub(crate) enum Refusal {
     /// No more connections than the limit.
     Full,
+    /// The TLS handshake failed, or took too long.
+    Handshake,
     /// No CONNECT in time, or the answer took too long.
     Timeout,
     /// Gone before CONNECT was there.
@@ -81,6 +83,7 @@ impl Refusal {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Refusal::Full => "full",
+            Refusal::Handshake => "handshake",
             Refusal::Timeout => "timeout",
             Refusal::Lost => "lost",
             Refusal::Violation(violation) => violation.name(),
@@ -111,7 +114,7 @@ impl Refusal {
     /// What CONNACK of MQTT 5 says; `None` closes without a word.
     pub(super) const fn code(self) -> Option<ReasonCode> {
         match self {
-            Refusal::Full | Refusal::Timeout | Refusal::Lost => None,
+            Refusal::Full | Refusal::Handshake | Refusal::Timeout | Refusal::Lost => None,
             Refusal::Violation(violation) => Some(violation.code()),
             Refusal::Version => Some(ReasonCode::UnsupportedProtocolVersion),
             Refusal::ClientId => Some(ReasonCode::ClientIdentifierNotValid),

@@ -14,6 +14,7 @@ mod scratch;
 pub(crate) use ending::{Ending, Refusal};
 pub(crate) use received::Received;
 
+use crate::Tls;
 use crate::gateway::Gate;
 use crate::packet::{Front, Packet, Room, Version, Violation, disconnect, front, pingresp, suback, unsuback};
 use crate::sessions::Place;
@@ -26,12 +27,13 @@ use records::{Crs, Name, Producer, Timestamp};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// Serves one connection to its end. Never fails: whatever goes wrong ends this connection alone.
-pub(crate) async fn serve<P: Producer>(transport: Transport, gate: Arc<Gate<P>>) {
+pub(crate) async fn serve<P: Producer>(stream: TcpStream, tls: Option<Tls>, gate: Arc<Gate<P>>) {
     // Both are boxed, so that the task of a connected session doesn't carry the room that connecting took.
-    if let Some(session) = Box::pin(connect::connect(transport, gate)).await {
+    if let Some(session) = Box::pin(connect::connect(stream, tls, gate)).await {
         session.run().await;
     }
 }

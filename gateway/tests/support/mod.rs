@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 #![allow(clippy::unwrap_used, reason = "a test's own scaffolding")]
 
-use gateway::{Limits, Metrics, NewDevice, Registry};
+use gateway::{Limits, Listener, Metrics, NewDevice, Registry};
 use records::{
     AppendError, Batch, Crs, Family, MemoryLog, Offset, Producer, Record, Timestamp, Topic, TopicPartition,
     partition_of,
@@ -119,6 +119,15 @@ impl Site {
     }
 
     pub async fn open_with(devices: &[&str], limits: Limits) -> Site {
+        Site::open_behind(devices, limits, Listener::plain).await
+    }
+
+    /// With a listener of its own kind.
+    pub async fn open_behind(
+        devices: &[&str],
+        limits: Limits,
+        listen: impl FnOnce(TcpListener) -> Listener,
+    ) -> Site {
         let folder = tempfile::tempdir().unwrap();
         let registry = Arc::new(Registry::open(&folder.path().join("registry.db")).unwrap());
         let log = TestLog::new();
@@ -134,7 +143,7 @@ impl Site {
         let told = time.clone();
         let clock: gateway::Clock = Arc::new(move || Timestamp(told.load(Ordering::Relaxed)));
         let running = tokio::spawn(gateway::run(
-            listener,
+            vec![listen(listener)],
             log.clone(),
             registry.clone(),
             clock,
