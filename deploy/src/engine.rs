@@ -63,6 +63,11 @@ impl Engine {
         }
     }
 
+    /// Whether a reader can be fenced by accident.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Engine::Kafka(..))
+    }
+
     /// How many pipes of a job this process runs when `workers` were asked for. Kafka has one transactional producer a
     /// process, and more processes.
     pub fn pipes(&self, workers: u32) -> u32 {

@@ -13,6 +13,7 @@ pub mod rules;
 
 pub mod cluster;
 pub mod engine;
+pub mod fences;
 pub mod patient;
 
 pub mod compose;

@@ -3,12 +3,13 @@
 //! What a sink has taken and not made durable stands in its memory; were it built anew at each outage, it would take
 //! these records twice. So the reader is built anew, and the sink passes over what it has.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka::{KafkaConsumer, Log};
 use records::{Consumer, Fetched, LogError, Offset, Topic, TopicPartition};
 use tracing::{info, warn};
 
+use crate::fences::Fences;
 use crate::supervise::Chain;
 
 /// Between two attempts.
@@ -21,6 +22,7 @@ pub struct PatientConsumer {
     topics: Vec<Topic>,
     consumer: KafkaConsumer,
     is_away: bool,
+    fences: Fences,
 }
 
 impl PatientConsumer {
@@ -32,6 +34,15 @@ impl PatientConsumer {
             topics: topics.to_vec(),
             consumer: log.consumer(group, topics),
             is_away: false,
+            fences: Fences::default(),
+        }
+    }
+
+    fn is_passing(&mut self, error: &LogError) -> bool {
+        match error {
+            LogError::Unavailable(_) => true,
+            LogError::Fenced => self.fences.may_join_again(Instant::now()),
+            LogError::Damaged { .. } => false,
         }
     }
 
@@ -54,7 +65,7 @@ impl Consumer for PatientConsumer {
     async fn poll(&mut self) -> Result<Option<Fetched>, LogError> {
         loop {
             match self.consumer.poll().await {
-                Err(error @ LogError::Unavailable(_)) => {
+                Err(error) if self.is_passing(&error) => {
                     self.consumer = self.log.consumer(&self.group, &self.topics);
                     self.wait_out(error).await;
                 }
@@ -69,6 +80,12 @@ impl Consumer for PatientConsumer {
     async fn commit(&mut self, offsets: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
         loop {
             match self.consumer.commit(offsets).await {
+                // It is no member any more: what it has read comes again, and is passed over.
+                Err(error @ LogError::Fenced) if self.is_passing(&error) => {
+                    self.consumer = self.log.consumer(&self.group, &self.topics);
+                    self.wait_out(error).await;
+                    return Ok(());
+                }
                 Err(error @ LogError::Unavailable(_)) => self.wait_out(error).await,
                 committed => {
                     self.note_return();

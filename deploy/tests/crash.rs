@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use records::Name;
+use support::course::course;
 use support::device::Device;
 use support::outcome::Outcome;
 use support::sluice::Folder;
@@ -17,32 +18,6 @@ const DEVICES: usize = 12;
 const MINUTES: i64 = 40;
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// What the fleet says: vibration each second, from `start`, with zone D now and then, a different course for each
-/// device, so that alerts open, change their severity and clear.
-fn course(device: usize, start: i64) -> Vec<Vec<u8>> {
-    let seconds = 0..MINUTES * 60;
-    let mut payloads: Vec<Vec<u8>> = seconds
-        .map(|second| {
-            let phase = (second / 60 + 3 * device as i64) % 20;
-            let level = match phase {
-                6..=9 => 3.4,
-                10..=14 => 7.7,
-                _ => 0.9,
-            };
-            let ripple = ((second * 7919 + device as i64 * 104_729) % 1000) as f64 / 1700.0;
-            payload(second, start + second * 1000, level + ripple)
-        })
-        .collect();
-    // Long after the rest, so that every window before it closes.
-    payloads.push(payload(MINUTES * 60, start + (MINUTES + 30) * 60_000, 1.0));
-    payloads
-}
-
-fn payload(sequence: i64, time: i64, vibration: f64) -> Vec<u8> {
-    format!(r#"{{"epoch": 1, "sequence": {sequence}, "time": {time}, "vibration": {vibration}}}"#)
-        .into_bytes()
-}
-
 /// Runs the fleet against a server that is killed `kills` times, and returns what was acknowledged and what came out.
 fn run(start: i64, partitions: u32, workers: u32, kills: u32) -> (BTreeSet<(Name, u64)>, Outcome) {
     let folder = Folder::new(&format!("[log]\npartitions = {partitions}\n[stream]\nworkers = {workers}\n"));
@@ -50,7 +25,7 @@ fn run(start: i64, partitions: u32, workers: u32, kills: u32) -> (BTreeSet<(Name
         .map(|index| {
             let id = format!("m-{index}");
             let password = folder.add_device(&id, "machine", &["--area", "plant/line-1"]);
-            Device { id, password, in_flight: 50 }
+            Device { id, password, in_flight: 50, per_second: None }
         })
         .collect();
     let mut sluice = folder.start();
@@ -63,7 +38,7 @@ fn run(start: i64, partitions: u32, workers: u32, kills: u32) -> (BTreeSet<(Name
             let (address, acknowledged) = (address.clone(), acknowledged.clone());
             std::thread::spawn(move || {
                 let current = || *address.lock().expect("no panic while it is held");
-                let payloads = course(index, start);
+                let payloads = course(index, start, MINUTES);
                 device.publish_all(current, &payloads, Instant::now() + PATIENCE, |sequence| {
                     let key = (Name::from(device.id.as_str()), sequence as u64);
                     acknowledged.lock().expect("no panic while it is held").insert(key);

@@ -55,7 +55,7 @@ fn nothing_acknowledged_is_lost_and_all_goes_on_when_space_returns() {
     let acknowledged = Arc::new(AtomicUsize::new(0));
     let count = acknowledged.clone();
     let device = std::thread::spawn(move || {
-        let device = Device { id: "w-1".into(), password, in_flight: 500 };
+        let device = Device { id: "w-1".into(), password, in_flight: 500, per_second: None };
         let payloads: Vec<Vec<u8>> = (0..MESSAGES).map(|index| payload(index, start)).collect();
         device.publish_all(
             || address,

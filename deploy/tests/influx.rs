@@ -58,7 +58,7 @@ fn what_a_device_says_is_in_influxdb_once_across_a_kill() {
     let folder = folder(&token());
     let id = format!("probe-{}", std::process::id());
     let password = folder.add_device(&id, "air", &[]);
-    let device = Device { id: id.clone(), password, in_flight: 10 };
+    let device = Device { id: id.clone(), password, in_flight: 10, per_second: None };
     let payloads: Vec<Vec<u8>> =
         (0..40).map(|number| format!("{{\"pm2_5\": {number}.5}}").into_bytes()).collect();
     let deadline = Instant::now() + PATIENCE;
@@ -89,7 +89,7 @@ fn what_a_device_says_is_in_influxdb_once_across_a_kill() {
 fn a_wrong_token_is_said_and_stops_nobody() {
     let folder = folder("wrong");
     let password = folder.add_device("probe-1", "air", &[]);
-    let device = Device { id: "probe-1".to_owned(), password, in_flight: 1 };
+    let device = Device { id: "probe-1".to_owned(), password, in_flight: 1, per_second: None };
     let sluice = folder.start();
     device.publish_all(
         || sluice.address("mqtt"),

@@ -29,7 +29,7 @@ fn filled() -> (Folder, Sluice) {
     let password = folder.add_device("w-1", "weather", &[]);
     let sluice = folder.start();
     let address = sluice.address("mqtt");
-    let device = Device { id: "w-1".into(), password, in_flight: 20 };
+    let device = Device { id: "w-1".into(), password, in_flight: 20, per_second: None };
     let start = deploy::clock::now().millis() - 60_000;
     let payload = |index: i64| {
         let time = start + 10 * index;

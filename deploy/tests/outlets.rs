@@ -24,7 +24,7 @@ fn outlets_that_are_away_wait_and_leave_no_trace_when_switched_off() {
     );
     std::fs::write(&folder.config, format!("{plain}{outlets}")).expect("the folder takes a file");
     let password = folder.add_device("probe-1", "air", &[]);
-    let device = Device { id: "probe-1".to_owned(), password, in_flight: 1 };
+    let device = Device { id: "probe-1".to_owned(), password, in_flight: 1, per_second: None };
     let payloads = [b"{\"pm2_5\": 1.5}".to_vec(), b"{\"pm2_5\": 2.5}".to_vec()];
 
     let sluice = folder.start();

@@ -14,7 +14,7 @@ use support::sluice::{Folder, Sluice, binary, http_get};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn send(sluice: &Sluice, id: &str, password: &str, payloads: &[String]) {
-    let device = Device { id: id.into(), password: password.into(), in_flight: 20 };
+    let device = Device { id: id.into(), password: password.into(), in_flight: 20, per_second: None };
     let payloads: Vec<Vec<u8>> = payloads.iter().map(|payload| payload.clone().into_bytes()).collect();
     device.publish_all(|| sluice.address("mqtt"), &payloads, Instant::now() + PATIENCE, |_| {});
 }

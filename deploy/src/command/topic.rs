@@ -4,15 +4,22 @@ mod tail;
 mod words;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 use kafka::ConnectError;
-use kafka::admin::Admin;
+use kafka::admin::{Admin, Violation};
 
 use super::all::runtime;
 use super::{Failure, load};
 use crate::cluster;
 use crate::config::{Config, LogKind};
+
+/// How long all brokers have to hear of a new topic.
+const SETTLING: Duration = Duration::from_secs(30);
+
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What to do with the topics.
 #[derive(Subcommand)]
@@ -53,7 +60,18 @@ async fn create(admin: &Admin) -> Result<(), Failure> {
     for name in admin.create().await.map_err(unable)? {
         println!("made {name}");
     }
+    wait_until_known(admin).await?;
     check(admin).await
+}
+
+/// The broker that is asked next may not have heard of a new topic yet.
+async fn wait_until_known(admin: &Admin) -> Result<(), Failure> {
+    let deadline = Instant::now() + SETTLING;
+    let is_unknown = |violation: &Violation| matches!(violation, Violation::Missing { .. });
+    while admin.check().await.map_err(unable)?.iter().any(is_unknown) && Instant::now() < deadline {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 async fn check(admin: &Admin) -> Result<(), Failure> {

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::command::Failure;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::fences::Fences;
 use crate::supervise::Chain;
 
 /// Starts both jobs.
@@ -30,13 +31,19 @@ pub(super) fn start(site: &mut Site<'_>, log: &Engine, rules: Ruleset) -> Result
     for partitions in shares(log.partitions(Topic::Telemetry), pipes) {
         let (jobs, metrics) = (jobs.clone(), metrics.clone());
         site.supervisor.spawn("device job", |stop| async move {
-            kept_up(&stop, || jobs.run_device_job(partitions.clone(), metrics.clone(), stop.clone())).await
+            kept_up(jobs.log.is_shared(), &stop, || {
+                jobs.run_device_job(partitions.clone(), metrics.clone(), stop.clone())
+            })
+            .await
         });
     }
     for partitions in shares(log.partitions(Topic::Aggregates), pipes) {
         let (jobs, metrics) = (jobs.clone(), metrics.clone());
         site.supervisor.spawn("area job", |stop| async move {
-            kept_up(&stop, || jobs.run_area_job(partitions.clone(), metrics.clone(), stop.clone())).await
+            kept_up(jobs.log.is_shared(), &stop, || {
+                jobs.run_area_job(partitions.clone(), metrics.clone(), stop.clone())
+            })
+            .await
         });
     }
     Ok(())
@@ -83,12 +90,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 const OUTAGE: Duration = Duration::from_secs(60);
 
 /// Runs a job, and starts it again from its last commit while its log is unavailable (a full disk) or its snapshot
-/// was made under another configuration. Damage and a second reader are for a person to look at.
-async fn kept_up<F>(stop: &CancellationToken, run: impl Fn() -> F) -> Result<(), Box<dyn Error + Send + Sync>>
+/// was made under another configuration, or when the group of a shared log has lost sight of it. Damage and a second
+/// reader are for a person to look at.
+async fn kept_up<F>(
+    is_shared: bool,
+    stop: &CancellationToken,
+    run: impl Fn() -> F,
+) -> Result<(), Box<dyn Error + Send + Sync>>
 where
     F: Future<Output = Result<(), StreamError>>,
 {
-    let mut failed_at: Option<Instant> = None;
+    let (mut failed_at, mut fences): (Option<Instant>, _) = (None, Fences::default());
     loop {
         match run().await {
             Ok(()) => return Ok(()),
@@ -98,6 +110,11 @@ where
                 if is_news {
                     warn!("{}; nothing is lost, trying again every second", Chain(&error));
                 }
+            }
+            Err(error @ StreamError::Log { source: LogError::Fenced, .. })
+                if is_shared && fences.may_join_again(Instant::now()) =>
+            {
+                warn!("{}; nothing is lost, joining again", Chain(&error));
             }
             Err(error @ StreamError::Reset { .. }) => {
                 info!("{}", Chain(&error));

@@ -12,6 +12,8 @@ pub struct Device {
     pub id: String,
     pub password: String,
     pub in_flight: usize,
+    /// At most so many a second, counted from the first; `None`: as fast as it goes.
+    pub per_second: Option<f64>,
 }
 
 impl Device {
@@ -25,9 +27,10 @@ impl Device {
         mut acknowledged: impl FnMut(usize),
     ) {
         let mut done = 0;
+        let began = Instant::now();
         while done < payloads.len() {
             assert!(Instant::now() < deadline, "{}: only {done} of {} acknowledged", self.id, payloads.len());
-            if self.session(address(), payloads, &mut done, &mut acknowledged).is_err() {
+            if self.session(address(), payloads, began, &mut done, &mut acknowledged).is_err() {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
@@ -38,6 +41,7 @@ impl Device {
         &self,
         address: SocketAddr,
         payloads: &[Vec<u8>],
+        began: Instant,
         done: &mut usize,
         acknowledged: &mut impl FnMut(usize),
     ) -> std::io::Result<()> {
@@ -54,14 +58,21 @@ impl Device {
         let mut next = *done;
         loop {
             let mut burst = Vec::new();
-            while next < payloads.len() && pending.len() < self.in_flight {
+            let due = self.due(began).min(payloads.len());
+            while next < due && pending.len() < self.in_flight {
                 let packet_id = u16::try_from(next % 60_000).expect("below 60,000") + 1;
                 publish(&mut burst, &topic, packet_id, &payloads[next]);
                 pending.push_back((packet_id, next));
                 next += 1;
             }
             stream.write_all(&burst)?;
-            let Some((expected, index)) = pending.pop_front() else { return Ok(()) };
+            let Some((expected, index)) = pending.pop_front() else {
+                if next == payloads.len() {
+                    return Ok(());
+                }
+                std::thread::sleep(Duration::from_millis(5));
+                continue;
+            };
             let mut puback = [0; 4];
             stream.read_exact(&mut puback)?;
             let [id_high, id_low] = expected.to_be_bytes();
@@ -69,6 +80,13 @@ impl Device {
             *done = index + 1;
             acknowledged(index);
         }
+    }
+}
+
+impl Device {
+    /// How many messages may have been sent by now.
+    fn due(&self, began: Instant) -> usize {
+        self.per_second.map_or(usize::MAX, |rate| (began.elapsed().as_secs_f64() * rate) as usize + 1)
     }
 }
 

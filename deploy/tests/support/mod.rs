@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test file uses its part.
 
 pub mod browser;
+pub mod course;
 pub mod device;
 pub mod mosquitto;
 pub mod outcome;

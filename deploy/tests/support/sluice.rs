@@ -101,6 +101,11 @@ impl Sluice {
         address.trim_start_matches("http://").parse().expect("an address with a port")
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it can be waited for").is_none()
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().expect("it was running");
