@@ -2,18 +2,19 @@
 
 mod support;
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::device::{connect, publish};
 use support::site::Site;
-use support::sluice::{Folder, http_get};
+use support::sluice::{Folder, Sluice, http_get, http_post};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Publishes one reading of vibration at `time` and waits for its PUBACK.
-fn say(mqtt: std::net::SocketAddr, id: &str, password: &str, time: i64) {
+fn say(mqtt: SocketAddr, id: &str, password: &str, time: i64) {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(mqtt).expect("the gateway listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
@@ -39,7 +40,7 @@ fn check_the_path(gateway_more: &str) {
     let gateways = [run(&gateway_1, "gateway"), run(&gateway_2, "gateway")];
     let (stream_running, sinks_running) = (run(&stream, "stream"), run(&sinks, "sinks"));
 
-    let time = deploy::clock::now().millis();
+    let time = deploy::clock::now().millis() - 600_000;
     for (gateway, (id, password)) in gateways.iter().zip(["m-1", "m-2"].into_iter().zip(&passwords)) {
         say(gateway.address("mqtt"), id, password, time);
     }
@@ -49,6 +50,7 @@ fn check_the_path(gateway_more: &str) {
         assert_eq!(series["mean"], json!([8.25]), "{id}");
     }
     check_the_tail(&sinks, time);
+    check_the_operator(&sinks_running, gateways[0].address("mqtt"), &passwords[0], time);
     let registered = sinks_running.get("/api/v1/devices");
     assert!(registered.to_string().contains("plant/line-1"), "entries come by the log: {registered}");
     assert_eq!(http_get(gateways[0].address("admin"), "/readyz").0, 200);
@@ -58,6 +60,23 @@ fn check_the_path(gateway_more: &str) {
     }
     assert_eq!(stream_running.stop(), Some(0), "{}", stream.log());
     assert_eq!(sinks_running.stop(), Some(0), "{}", sinks.log());
+}
+
+/// A machine vibrates for minutes, an alert opens, and what an operator does about it at the page reaches the stage
+/// that raised it, which is another process.
+fn check_the_operator(sinks: &Sluice, mqtt: SocketAddr, password: &str, time: i64) {
+    for minute in 1..=6 {
+        say(mqtt, "m-1", password, time + minute * 60_000);
+    }
+    let first = |alerts: &Value| alerts["alerts"][0].clone();
+    let alerts = sinks.get_until("/api/v1/alerts", PATIENCE, |alerts| first(alerts)["state"] == "open");
+    let id = first(&alerts)["id"].clone();
+    let (status, body) =
+        http_post(sinks.address("console"), "/api/v1/alerts/acknowledge", &json!({"id": id, "note": "seen"}));
+    assert_eq!(status, 202, "{body}");
+    let alerts =
+        sinks.get_until("/api/v1/alerts", PATIENCE, |alerts| first(alerts)["state"] == "acknowledged");
+    assert_eq!((&first(&alerts)["id"], &first(&alerts)["note"]), (&id, &json!("seen")));
 }
 
 /// What both devices said at `time` is printed, and nothing else, whatever place one begins at.
@@ -70,11 +89,11 @@ fn check_the_tail(folder: &Folder, time: i64) {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).expect("it prints text");
         let lines = text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line"));
-        let mut said: Vec<serde_json::Value> = lines.collect();
+        let mut said: Vec<Value> = lines.collect();
         said.sort_by_key(|line| line["key"].to_string());
         let said: Vec<_> =
             said.iter().map(|line| (&line["key"], &line["observation"]["readings"][0])).collect();
-        let reading = |value: &serde_json::Value| (value["quantity"].clone(), value["value"].clone());
+        let reading = |value: &Value| (value["quantity"].clone(), value["value"].clone());
         let said: Vec<_> = said.into_iter().map(|(key, value)| (key.clone(), reading(value))).collect();
         let expected = |key: &str| (json!(key), (json!("vibration"), json!(8.25)));
         assert_eq!(said, [expected("m-1"), expected("m-2")], "from {from}");
