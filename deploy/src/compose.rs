@@ -17,6 +17,8 @@ use std::time::Duration;
 use gateway::Registry;
 use prometheus::Registry as MetricsRegistry;
 use stream::rule::Ruleset;
+use tokio::time::timeout;
+use tracing::warn;
 
 use crate::admin::{self, Readiness};
 use crate::cluster::Cluster;
@@ -30,6 +32,8 @@ use listeners::Listeners;
 
 /// All stages together have this long to stop.
 const DEADLINE: Duration = Duration::from_secs(20);
+/// Then the logs have so long to answer for what they were handed.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// The parts of one process, running.
 pub struct Sluice {
@@ -131,8 +135,13 @@ impl Sluice {
             self.readiness.set(false);
         };
         let ending = self.supervisor.run(asked, DEADLINE).await;
-        for log in &self.logs {
-            log.close().await;
+        let closing = async {
+            for log in &self.logs {
+                log.close().await;
+            }
+        };
+        if timeout(CLOSING, closing).await.is_err() {
+            warn!("the log has not answered for all that it was handed; that was never acknowledged");
         }
         match ending {
             Ending::Asked => Ok(()),

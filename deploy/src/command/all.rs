@@ -1,13 +1,18 @@
 //! `sluice`, `sluice gateway`, `sluice stream`, `sluice sinks`: the process and its parts.
 
 use std::path::Path;
+use std::time::Duration;
 
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, load};
 use crate::compose::{Addresses, Sluice};
 use crate::role::Role;
 use crate::rules;
+
+/// How long a thread may still be held at the end.
+const LEFT_BEHIND: Duration = Duration::from_secs(2);
 
 /// Runs until SIGINT or SIGTERM.
 ///
@@ -16,7 +21,7 @@ use crate::rules;
 pub fn run(config: Option<&Path>, role: Role) -> Result<(), Failure> {
     let config = load(config)?;
     let rules = rules::load(config.stream.rules.as_deref())?;
-    runtime()?.block_on(async {
+    block_on(async {
         let interrupted = interruption();
         let sluice = Sluice::start(&config, rules, role).await?;
         announce(&sluice.addresses);
@@ -33,10 +38,17 @@ pub(super) fn announce(addresses: &Addresses) {
     println!("ready{mqtt}{mqtts}{console} admin={admin}");
 }
 
-/// The runtime of the whole process.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.enable_all().build().map_err(|error| Failure::because("runtime", &error))
+/// Runs `whole` on the runtime of the whole process. What holds a thread when it is done (a client that waits for its
+/// broker) has a moment to end and is then left behind: nothing that was acknowledged depends on it.
+///
+/// # Errors
+/// Those of `whole`, and no runtime.
+pub(super) fn block_on(whole: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder.enable_all().build().map_err(|error| Failure::because("runtime", &error))?;
+    let result = runtime.block_on(whole);
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    result
 }
 
 /// Waits for Ctrl-C or SIGTERM, and hears them from this call on: one that comes while everything starts, or right

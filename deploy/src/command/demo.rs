@@ -12,7 +12,7 @@ use records::{Crs, Family, Position};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::all::{announce, interruption, runtime};
+use super::all::{announce, block_on, interruption};
 use super::{Failure, load};
 use crate::clock;
 use crate::compose::{Addresses, Sluice};
@@ -44,7 +44,7 @@ pub fn run(config: Option<&Path>, arguments: &Arguments, terminal: &Terminal) ->
     let city = CityConfig { seed: arguments.seed, ..CityConfig::default() };
     let city = City::new(&city, clock::now().millis()).map_err(|error| Failure::because("city", &error))?;
     let backlog = Duration::from_secs(3600) * arguments.backlog_hours;
-    runtime()?.block_on(async {
+    block_on(async {
         let interrupted = interruption();
         let sluice = Sluice::start(&config, rules, Role::All).await?;
         announce(&sluice.addresses);

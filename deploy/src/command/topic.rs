@@ -10,7 +10,7 @@ use clap::Subcommand;
 use kafka::ConnectError;
 use kafka::admin::{Admin, Violation};
 
-use super::all::runtime;
+use super::all::block_on;
 use super::{Failure, load};
 use crate::cluster;
 use crate::config::{Config, LogKind};
@@ -53,7 +53,7 @@ fn on_cluster(config: &Config, act: impl AsyncFnOnce(&Admin) -> Result<(), Failu
         return Err(Failure::usage("the embedded log makes its topics by itself; log.kind is \"embedded\""));
     };
     let options = cluster::options(config, kafka)?;
-    runtime()?.block_on(async { act(&Admin::connect(&options).map_err(unable)?).await })
+    block_on(async { act(&Admin::connect(&options).map_err(unable)?).await })
 }
 
 async fn create(admin: &Admin) -> Result<(), Failure> {

@@ -14,6 +14,9 @@ use common::{connect, options, prefix};
 use records::{Consumer, LogError};
 
 const PARTITIONS: u32 = 4;
+/// A worker that dies within a commit holds the others up until its broker gives the transaction up: after
+/// `transaction_timeout`, and up to 10 s later, since the broker looks for such only every 10 s.
+const PATIENCE: Duration = Duration::from_secs(180);
 const PREFIX: &str = "SLUICE_TEST_KAFKA_PREFIX";
 const INSTANCE: &str = "SLUICE_TEST_KAFKA_INSTANCE";
 
@@ -38,7 +41,7 @@ async fn killed_workers_neither_lose_nor_double() {
     }
     let count = fed.await.unwrap();
     assert!(count > 5_000, "{count} is too little to be hit in its middle");
-    check(&log, PARTITIONS, count, Duration::from_secs(60)).await;
+    check(&log, PARTITIONS, count, PATIENCE).await;
 }
 
 /// A worker alone, two that join it, and alone again.
@@ -51,7 +54,7 @@ async fn workers_come_and_go_and_outputs_stay_equal() {
         let log = log.clone();
         tokio::spawn(async move { feed(&log, PARTITIONS, Duration::from_secs(20)).await })
     };
-    let first = tokio::spawn(live(prefix.clone(), "first", Duration::from_secs(60)));
+    let first = tokio::spawn(live(prefix.clone(), "first", 2 * PATIENCE));
     tokio::time::sleep(Duration::from_secs(4)).await;
     let others =
         ["second", "third"].map(|name| tokio::spawn(live(prefix.clone(), name, Duration::from_secs(7))));
@@ -60,7 +63,7 @@ async fn workers_come_and_go_and_outputs_stay_equal() {
         assert!(assigned > 0, "a worker that joins gets a share");
     }
     let count = fed.await.unwrap();
-    check(&log, PARTITIONS, count, Duration::from_secs(40)).await;
+    check(&log, PARTITIONS, count, PATIENCE).await;
     first.abort();
     let aborted = first.await;
     assert!(aborted.is_err(), "the first worker has worked to the end: {aborted:?}");
@@ -90,7 +93,7 @@ async fn sinks_come_and_go_and_nothing_is_skipped() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let done = tokio::time::timeout(Duration::from_secs(40), wait).await;
+    let done = tokio::time::timeout(PATIENCE, wait).await;
     assert!(done.is_ok(), "{} of {all} came", read.lock().unwrap().len());
     first.abort();
 }
