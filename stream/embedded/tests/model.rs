@@ -42,6 +42,8 @@ struct Model {
     records: [Vec<Vec<u8>>; 2],
     read: [Offset; 2],
     committed: [Offset; 2],
+    /// Whether this consumer has polled: it begins then, where its group has committed by then.
+    has_begun: bool,
 }
 
 impl Model {
@@ -65,6 +67,7 @@ impl Model {
         let upto = self.unread().saturating_sub(records);
         while self.unread() > upto {
             let fetched = poll(consumer).await.unwrap().unwrap();
+            self.has_begun = true;
             let partition = fetched.partition.partition as usize;
             assert_eq!(fetched.first, self.read[partition]);
             for (offset, _, value) in fetched.records() {
@@ -76,6 +79,9 @@ impl Model {
             let offset = self.read[partition].saturating_sub(uncommitted);
             consumer.commit(&[(at(Topic::Telemetry, partition as u32), offset)]).await.unwrap();
             self.committed[partition] = offset;
+        }
+        if !self.has_begun {
+            self.read = self.committed;
         }
     }
 }
@@ -97,7 +103,7 @@ async fn run(steps: Vec<Step>, tail_bytes: usize) {
                     log = reopen();
                 }
                 consumer = log.consumer("group", &[Topic::Telemetry]);
-                model.read = model.committed;
+                (model.read, model.has_begun) = (model.committed, false);
             }
         }
     }
