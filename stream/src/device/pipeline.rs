@@ -5,7 +5,7 @@ use crate::counts::Fact;
 use crate::domain::tags::{Merger, Place};
 use crate::domain::{air, plant, weather};
 use crate::outputs::Outputs;
-use crate::rule::{About, AlertLife, Seen, Word, rule_of};
+use crate::rule::{About, Lives, Seen, ThresholdRule, Word, rule_of};
 use minicbor::{Decode, Encode};
 use records::{Action, Aggregate, Device, Family, Name, Observation, Subject, Timestamp};
 
@@ -18,16 +18,7 @@ pub struct Pipeline {
     tags: Option<Box<Merger>>,
     /// One per rule that has looked at the device.
     #[n(2)]
-    lives: Vec<Life>,
-}
-
-#[derive(Clone, Debug, Encode, Decode)]
-struct Life {
-    /// Its place in the rules file; state of another file is not restored.
-    #[n(0)]
-    rule: u32,
-    #[n(1)]
-    life: AlertLife,
+    lives: Lives,
 }
 
 /// Whom it is about.
@@ -48,6 +39,20 @@ impl Whom<'_> {
     /// What it rolls up into; empty while nobody has said.
     pub fn area(&self) -> Name {
         self.entry.map_or_else(Name::default, |entry| entry.area.clone())
+    }
+
+    /// What an alert of a rule says of it.
+    pub fn about<'s>(self, rule: &'s ThresholdRule, subject: &'s Subject, area: &'s Name) -> About<'s>
+    where
+        Self: 's,
+    {
+        About {
+            rule,
+            subject,
+            label: self.entry.map_or("", |entry| &entry.label),
+            area,
+            position: self.entry.and_then(|entry| entry.position),
+        }
     }
 }
 
@@ -138,9 +143,9 @@ impl Pipeline {
     ) -> Option<records::Alert> {
         let id = rule_of(&action.alert)?;
         let rule = context.rules.thresholds.iter().position(|rule| rule.id == id)?;
-        let life = self.lives.iter_mut().find(|life| life.rule as usize == rule)?;
+        let life = self.lives.get_mut(rule)?;
         let subject = Subject::Device(whom.id.clone());
-        life.life.act(&about(whom, &subject, &whom.area(), rule, context), action, as_of)
+        life.act(&whom.about(&context.rules.thresholds[rule], &subject, &whom.area()), action, as_of)
     }
 
     /// Shows a row to the rules of its quantity. Only a window's first closing counts: a revision would show them
@@ -161,35 +166,10 @@ impl Pipeline {
             let (span, value) = (row.window, row.mean);
             let (as_of, is_backfill) = (row.as_of, row.is_backfill);
             let seen = Seen { span, value, is_active, as_of, is_backfill, words };
-            let about = about(whom, &row.subject, &row.area, rule, context);
-            if let Some(alert) = self.life(rule).observe(&about, &seen) {
+            let about = whom.about(&context.rules.thresholds[rule], &row.subject, &row.area);
+            if let Some(alert) = self.lives.of(rule).observe(&about, &seen) {
                 out.alert(&alert);
             }
         }
-    }
-
-    fn life(&mut self, rule: usize) -> &mut AlertLife {
-        let index = self.lives.iter().position(|life| life.rule as usize == rule).unwrap_or_else(|| {
-            let rule = u32::try_from(rule).expect("a rules file has few rules");
-            self.lives.push(Life { rule, life: AlertLife::default() });
-            self.lives.len() - 1
-        });
-        &mut self.lives[index].life
-    }
-}
-
-fn about<'a>(
-    whom: Whom<'a>,
-    subject: &'a Subject,
-    area: &'a Name,
-    rule: usize,
-    context: &'a Context,
-) -> About<'a> {
-    About {
-        rule: &context.rules.thresholds[rule],
-        subject,
-        label: whom.entry.map_or("", |entry| &entry.label),
-        area,
-        position: whom.entry.and_then(|entry| entry.position),
     }
 }

@@ -3,23 +3,14 @@
 use super::context::Context;
 use super::pipeline::Whom;
 use crate::outputs::Outputs;
-use crate::rule::{About, AlertLife, Seen, ThresholdRule, rule_of};
+use crate::rule::{AlertLife, Lives, Seen, ThresholdRule, rule_of};
 use minicbor::{Decode, Encode};
 use records::{Action, Alert, Subject, Timestamp, Window};
 use std::time::Duration;
 
 /// The alerts on the silence of one device, one per rule that has found it silent.
 #[derive(Clone, Debug, Default, Encode, Decode)]
-pub struct Silence(#[n(0)] Vec<Life>);
-
-#[derive(Clone, Debug, Encode, Decode)]
-struct Life {
-    /// Its place in the rules file; state of another file is not restored.
-    #[n(0)]
-    rule: u32,
-    #[n(1)]
-    life: AlertLife,
-}
+pub struct Silence(#[n(0)] Lives);
 
 impl Silence {
     /// When a device that was last heard at `heard` has been silent for long enough to reach a level. Nobody waits
@@ -52,11 +43,8 @@ impl Silence {
 
     /// The device speaks, as of which we know at `as_of`.
     pub fn end(&mut self, whom: Whom<'_>, as_of: Timestamp, context: &Context, out: &mut Outputs) {
-        for place in 0..self.0.len() {
-            let index = self.0[place].rule as usize;
-            if self.0[place].life.height() > 0 {
-                self.show(index, whom, &context.rules.absences[index], as_of, 0.0, out);
-            }
+        for index in self.0.raised() {
+            self.show(index, whom, &context.rules.absences[index], as_of, 0.0, out);
         }
     }
 
@@ -70,9 +58,9 @@ impl Silence {
     ) -> Option<Alert> {
         let id = rule_of(&action.alert)?;
         let rules = &context.rules.absences;
-        let life = self.0.iter_mut().find(|life| rules[life.rule as usize].id == id)?;
-        let (subject, area) = (Subject::Device(whom.id.clone()), whom.area());
-        life.life.act(&about(whom, &subject, &area, &rules[life.rule as usize]), action, as_of)
+        let rule = rules.iter().position(|rule| rule.id == id)?;
+        let subject = Subject::Device(whom.id.clone());
+        self.0.get_mut(rule)?.act(&whom.about(&rules[rule], &subject, &whom.area()), action, as_of)
     }
 
     /// How much silence it takes to reach the next level of a rule.
@@ -84,8 +72,7 @@ impl Silence {
     }
 
     fn height(&self, index: usize) -> usize {
-        let life = self.0.iter().find(|life| life.rule as usize == index);
-        life.map_or(0, |life| life.life.height())
+        self.0.get(index).map_or(0, AlertLife::height)
     }
 
     fn show(
@@ -100,28 +87,8 @@ impl Silence {
         let (subject, area) = (Subject::Device(whom.id.clone()), whom.area());
         let span = Window { start: at, end: at };
         let seen = Seen { span, value, is_active: true, as_of: at, is_backfill: false, words: &[] };
-        let place = self.0.iter().position(|life| life.rule as usize == index).unwrap_or_else(|| {
-            let rule = u32::try_from(index).expect("a rules file has few rules");
-            self.0.push(Life { rule, life: AlertLife::default() });
-            self.0.len() - 1
-        });
-        if let Some(alert) = self.0[place].life.observe(&about(whom, &subject, &area, rule), &seen) {
+        if let Some(alert) = self.0.of(index).observe(&whom.about(rule, &subject, &area), &seen) {
             out.alert(&alert);
         }
-    }
-}
-
-fn about<'a>(
-    whom: Whom<'a>,
-    subject: &'a Subject,
-    area: &'a records::Name,
-    rule: &'a ThresholdRule,
-) -> About<'a> {
-    About {
-        rule,
-        subject,
-        label: whom.entry.map_or("", |entry| &entry.label),
-        area,
-        position: whom.entry.and_then(|entry| entry.position),
     }
 }
