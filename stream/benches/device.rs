@@ -4,13 +4,13 @@
 //! every event closes one series' window. Waiting and storing are not in it: that is the log's. Times are CPU time.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use records::ExactSum;
 use records::{
     Batch, Body, Device, Family, Name, Observation, Quality, Quantity, Reading, Record, Timestamp,
 };
 use std::hint::black_box;
 use std::time::Duration;
 use stream::rule::Ruleset;
-use stream::sum::ExactSum;
 use stream::{DeviceConfig, DeviceJob, Job, Outputs, Partitions};
 
 const START: i64 = 1_777_852_800_000;

@@ -72,16 +72,6 @@ impl Plain for Severity {
     }
 }
 
-impl Plain for i128 {
-    fn put<W: Write>(&self, to: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {
-        to.bytes(&self.to_be_bytes())?.ok()
-    }
-    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let bytes = from.bytes()?.try_into().map_err(|_| DecodeError::message("16 bytes make a number"))?;
-        Ok(i128::from_be_bytes(bytes))
-    }
-}
-
 impl Plain for Quantity {
     fn put<W: Write>(&self, to: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {
         match self.code() {

@@ -24,7 +24,6 @@ mod counts;
 mod error;
 mod index;
 mod metrics;
-pub mod sum;
 
 pub use area::{AreaConfig, AreaJob};
 pub use counts::{Counts, Fact};

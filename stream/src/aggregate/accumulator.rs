@@ -3,8 +3,8 @@
 use super::circle::Circle;
 use super::sketch::Sketch;
 use super::spread::Spread;
-use crate::sum::ExactSum;
 use minicbor::{Decode, Encode};
+use records::ExactSum;
 use records::{Flag, Quality, Timestamp};
 
 /// The values so far, in any order.

@@ -1,8 +1,8 @@
 //! Directions as unit vectors, whose exact sum has a direction of its own (Mardia and Jupp, *Directional Statistics*,
 //! 2.2).
 
-use crate::sum::ExactSum;
 use minicbor::{Decode, Encode};
+use records::ExactSum;
 
 /// Vectors that cancel to less than this part of their number have no direction.
 const LEAST: f64 = 1e-9;

@@ -1,7 +1,7 @@
 //! The sum of squares, exactly, so that a deviation keeps its digits however far from zero the values are.
 
-use crate::sum::ExactSum;
 use minicbor::{Decode, Encode};
+use records::ExactSum;
 
 /// Values beyond this have no square that can be summed; nor have they a deviation then.
 const MOST: f64 = f64::from_bits((1023 + 460) << 52);

@@ -1,7 +1,7 @@
 //! Quality of a reading: what its value and the device's clock say.
 
 use super::clock::Verdict;
-use crate::sum::ExactSum;
+use records::ExactSum;
 use records::{Flag, Quality, Reading, Test};
 
 /// Judges a reading: outside the plausible range of its quantity bad, inside good, of an unknown quantity as it

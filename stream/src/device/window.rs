@@ -1,7 +1,7 @@
 //! A tumbling window of one device: statistics of each of its quantities.
 
-use crate::sum::ExactSum;
 use minicbor::{Decode, Encode};
+use records::ExactSum;
 use records::{Flag, Quality, Quantity, Reading, Timestamp, Window};
 
 /// What is known of one window, per quantity.

@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 /// where a value goes depends on the value alone. State is bounded: at most some 40 partials, usually none.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct ExactSum {
-    #[cbor(n(0), with = "crate::cbor")]
+    #[cbor(n(0), with = "fixed")]
     fixed: i128,
     #[n(1)]
     odd: Option<Box<Partials>>,
@@ -52,6 +52,20 @@ impl ExactSum {
         let mut rest = self.clone();
         rest.add(-high);
         [high, rest.round()]
+    }
+
+    /// The doubles whose exact sum it is: [`ExactSum::round`], then what that took away, rounded, and so on until
+    /// nothing is left. The same sum gives the same parts, however it was reached; usually there are one or two.
+    pub fn parts(&self) -> Vec<f64> {
+        let (mut parts, mut rest) = (Vec::new(), self.clone());
+        loop {
+            let part = rest.round();
+            if part == 0.0 {
+                return parts;
+            }
+            rest.add(-part);
+            parts.push(part);
+        }
     }
 
     /// The double next to the exact sum; of two equally near ones the even. Never −0.
@@ -123,6 +137,25 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
     (sum, small - (sum - large))
 }
 
+/// How the fixed part stands in bytes.
+mod fixed {
+    use minicbor::decode::{Decoder, Error as DecodeError};
+    use minicbor::encode::{Encoder, Error as EncodeError, Write};
+
+    pub fn encode<C, W: Write>(
+        value: &i128,
+        to: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), EncodeError<W::Error>> {
+        to.bytes(&value.to_be_bytes())?.ok()
+    }
+
+    pub fn decode<C>(from: &mut Decoder<'_>, _: &mut C) -> Result<i128, DecodeError> {
+        let bytes = from.bytes()?.try_into().map_err(|_| DecodeError::message("16 bytes make a number"))?;
+        Ok(i128::from_be_bytes(bytes))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +222,19 @@ mod tests {
             let exact: i128 = values.iter().map(|(m, e)| i128::from(*m) << e).sum();
             let doubles: Vec<f64> = values.iter().map(|(m, e)| f64::from(*m) * 2f64.powi(*e as i32)).collect();
             prop_assert_eq!(sum(&doubles), exact as f64);
+        }
+
+        #[test]
+        fn parts_are_the_sum_and_the_same_however_it_was_reached(
+            (values, shuffled) in values().prop_flat_map(|v| (Just(v.clone()), Just(v).prop_shuffle())),
+        ) {
+            let (mut one, mut other) = (ExactSum::default(), ExactSum::default());
+            values.iter().for_each(|value| one.add(*value));
+            shuffled.iter().for_each(|value| other.add(*value));
+            prop_assert_eq!(one.parts(), other.parts());
+            prop_assert!(one.parts().iter().is_sorted_by(|a, b| a.abs() > b.abs()));
+            one.parts().iter().for_each(|part| other.add(-part));
+            prop_assert_eq!(other.parts(), Vec::<f64>::new());
         }
 
         /// A sum that cancels leaves exactly what is over.
