@@ -1,12 +1,15 @@
 //! What a deployment can choose: parse → validate everything, with all problems at once → a plain value.
 
 mod clock;
+mod console;
 mod influx;
 mod kafka;
+mod log;
 mod mapping;
 mod section;
 mod source;
 mod spool;
+mod store;
 mod tls;
 mod units;
 mod webhook;
@@ -19,11 +22,14 @@ use gateway::SourceConfig;
 use gateway::normalize::mapping::Mapping;
 use toml::de::DeTable;
 
+pub use console::{ConsoleConfig, LoginConfig};
 pub use influx::InfluxConfig;
 pub use kafka::KafkaConfig;
+pub use log::{LogConfig, LogKind};
 pub use section::Problem;
 use section::{Problems, Section};
 pub use spool::SpoolConfig;
+pub use store::StoreConfig;
 pub use tls::TlsConfig;
 pub(crate) use units::duration;
 pub use webhook::WebhookConfig;
@@ -61,28 +67,6 @@ pub struct Config {
     pub admin: AdminConfig,
 }
 
-/// `[log]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct LogConfig {
-    /// Which one.
-    pub kind: LogKind,
-    /// Partitions of `telemetry`, `observations` and `aggregates`. Fixed once the log exists.
-    pub partitions: u32,
-    /// Records older than this may go.
-    pub retention: Duration,
-    /// What the embedded log may take on disk.
-    pub budget_bytes: u64,
-}
-
-/// `[log] kind`
-#[derive(Clone, Debug, PartialEq)]
-pub enum LogKind {
-    /// On this machine.
-    Embedded,
-    /// Across machines.
-    Kafka(Box<KafkaConfig>),
-}
-
 /// `[gateway]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct GatewayConfig {
@@ -113,35 +97,6 @@ pub struct StreamConfig {
     pub patience: Duration,
 }
 
-/// `[store]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoreConfig {
-    /// Whole days older than this are removed.
-    pub retention: Duration,
-    /// What the files may take on disk; the oldest days go first. `None`: no bound but the retention.
-    pub budget_bytes: Option<u64>,
-    /// At the latest after this, rows in memory are sealed to a file.
-    pub seal_age: Duration,
-}
-
-/// `[console]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConsoleConfig {
-    /// HTTP listener of the page and the API.
-    pub listen: SocketAddr,
-    /// Who may log in, with the argon2 hash of their password. Needed unless `listen` is loopback.
-    pub login: Option<LoginConfig>,
-}
-
-/// `[console] operator, password_hash`
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoginConfig {
-    /// The name that actions are recorded under.
-    pub operator: String,
-    /// PHC string, as `sluice password` prints it.
-    pub password_hash: String,
-}
-
 /// `[admin]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdminConfig {
@@ -162,12 +117,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             data: PathBuf::from("./data"),
-            log: LogConfig {
-                kind: LogKind::Embedded,
-                partitions: 4,
-                retention: 7 * DAY,
-                budget_bytes: 20_000_000_000,
-            },
+            log: LogConfig::default(),
             spool: SpoolConfig::default(),
             gateway: GatewayConfig {
                 listen: loopback(1883),
@@ -187,10 +137,10 @@ impl Default for Config {
                 patience: 30 * SECOND,
             },
             clock: stream::ClockConfig::default(),
-            store: StoreConfig { retention: 400 * DAY, budget_bytes: None, seal_age: 60 * SECOND },
+            store: StoreConfig::default(),
             influx: None,
             webhook: None,
-            console: ConsoleConfig { listen: loopback(8080), login: None },
+            console: ConsoleConfig::default(),
             admin: AdminConfig { listen: loopback(9464) },
         }
     }
@@ -215,7 +165,7 @@ impl Config {
 
 fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
     let default = Config::default();
-    let log = read_log(root.section("log", problems), default.log, problems);
+    let log = log::read(root.section("log", problems), problems);
     if let (Some(at), LogKind::Embedded) = (root.span("spool"), &log.kind) {
         problems.add(Some(at), "spool", "is only read when log.kind is \"kafka\"");
     }
@@ -232,58 +182,15 @@ fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
         sources: source::read(root.tables("source", problems), problems),
         stream: read_stream(root.section("stream", problems), stream_default, problems),
         clock: clock::read(root.section("clock", problems), problems),
-        store: read_store(root.section("store", problems), default.store, problems),
+        store: store::read(root.section("store", problems), problems),
         influx: influx::read(root.section("influx", problems), problems),
         webhook: webhook::read(root.section("webhook", problems), problems),
-        console: read_console(root.section("console", problems), default.console, problems),
+        console: console::read(root.section("console", problems), problems),
         admin: read_admin(root.section("admin", problems), default.admin, problems),
     };
     root.end(problems);
     check_ports(&config, problems);
     config
-}
-
-fn read_log(mut from: Section<'_>, default: LogConfig, problems: &mut Problems<'_>) -> LogConfig {
-    let kind = read_kind(&mut from, problems);
-    let partitions = from.number("partitions", kind.partitions(), 1..257, problems);
-    let log = LogConfig {
-        kind,
-        partitions: u32::try_from(partitions).unwrap_or(default.partitions),
-        retention: from.duration("retention", default.retention, HOUR..3650 * DAY, problems),
-        budget_bytes: from.size("budget", default.budget_bytes, 64 << 20..1 << 50, problems),
-    };
-    from.end(problems);
-    log
-}
-
-fn read_kind(from: &mut Section<'_>, problems: &mut Problems<'_>) -> LogKind {
-    let (at, path) = (from.span("kind"), from.path_of("kind"));
-    let (kafka_at, kafka_path) = (from.span("kafka"), from.path_of("kafka"));
-    match from.text("kind", problems).as_deref() {
-        Some("kafka") => {
-            return LogKind::Kafka(Box::new(kafka::read(from.section("kafka", problems), problems)));
-        }
-        None | Some("embedded") => {}
-        Some(other) => problems.add(at, path, format!("\"{other}\" is none of embedded, kafka")),
-    }
-    // Taken out, so that its keys are not told as unknown ones.
-    let unread = from.section("kafka", problems);
-    if !unread.is_empty() {
-        problems.add(kafka_at, kafka_path, "is only read when log.kind is \"kafka\"");
-    }
-    LogKind::Embedded
-}
-
-impl LogKind {
-    /// Unless the file says so: on Kafka, more workers than one machine has cores.
-    fn partitions(&self) -> u64 {
-        if *self == LogKind::Embedded { 4 } else { 12 }
-    }
-
-    /// Unless the file says so: a transaction across machines costs more than one on a disk.
-    fn commit_interval(&self) -> Duration {
-        if *self == LogKind::Embedded { 100 * MS } else { 200 * MS }
-    }
 }
 
 fn read_gateway(mut from: Section<'_>, default: GatewayConfig, problems: &mut Problems<'_>) -> GatewayConfig {
@@ -314,48 +221,6 @@ fn read_stream(mut from: Section<'_>, default: StreamConfig, problems: &mut Prob
     };
     from.end(problems);
     stream
-}
-
-fn read_store(mut from: Section<'_>, default: StoreConfig, problems: &mut Problems<'_>) -> StoreConfig {
-    let store = StoreConfig {
-        retention: from.duration("retention", default.retention, DAY..36_500 * DAY, problems),
-        budget_bytes: match from.size("budget", 0, 64 << 20..1 << 50, problems) {
-            0 => default.budget_bytes,
-            bytes => Some(bytes),
-        },
-        seal_age: from.duration("seal_age", default.seal_age, SECOND..DAY, problems),
-    };
-    from.end(problems);
-    store
-}
-
-fn read_console(mut from: Section<'_>, default: ConsoleConfig, problems: &mut Problems<'_>) -> ConsoleConfig {
-    let (at, path) = (from.span("listen"), from.path_of("listen"));
-    let listen = from.address("listen", default.listen, problems);
-    let (hash_at, login_at) =
-        (from.span("password_hash"), from.span("operator").or(from.span("password_hash")));
-    let is_open_to_others = login_at.is_none() && !listen.ip().is_loopback();
-    let login = match (from.text("operator", problems), from.text("password_hash", problems)) {
-        (Some(operator), Some(password_hash)) => {
-            if !password_hash.starts_with("$argon2") {
-                let message = "must be an argon2 hash; `sluice password` makes one";
-                problems.add(hash_at, from.path_of("password_hash"), message);
-            }
-            Some(LoginConfig { operator, password_hash })
-        }
-        (None, None) => None,
-        _ => {
-            let message = "operator and password_hash go together";
-            problems.add(login_at, from.path_of("operator"), message);
-            None
-        }
-    };
-    if is_open_to_others {
-        let message = format!("{listen} is reachable by others, so operator and password_hash are needed");
-        problems.add(at, path, message);
-    }
-    from.end(problems);
-    ConsoleConfig { listen, login }
 }
 
 fn read_admin(mut from: Section<'_>, default: AdminConfig, problems: &mut Problems<'_>) -> AdminConfig {
@@ -509,13 +374,5 @@ listen = \"127.0.0.1:1883\"
         let found = problems("[log\npartitions = 4\n[gateway]\nlisten = 7\n");
         assert!(found.contains("line 1: "), "{found}");
         assert!(found.contains("gateway.listen"), "{found}");
-    }
-
-    #[test]
-    fn half_a_login_is_no_login() {
-        assert!(problems("[console]\noperator = \"wang\"\n").contains("go together"));
-        assert!(
-            problems("[console]\noperator = \"w\"\npassword_hash = \"secret\"\n").contains("sluice password")
-        );
     }
 }

@@ -1,0 +1,78 @@
+//! `[console]`: the operators' page and API, and who may log in.
+
+use std::net::SocketAddr;
+
+use super::section::{Problems, Section};
+
+/// `[console]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsoleConfig {
+    /// HTTP listener of the page and the API.
+    pub listen: SocketAddr,
+    /// Who may log in, with the argon2 hash of their password. Needed unless `listen` is loopback.
+    pub login: Option<LoginConfig>,
+}
+
+/// `[console] operator, password_hash`
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoginConfig {
+    /// The name that actions are recorded under.
+    pub operator: String,
+    /// PHC string, as `sluice password` prints it.
+    pub password_hash: String,
+}
+
+impl Default for ConsoleConfig {
+    fn default() -> ConsoleConfig {
+        ConsoleConfig { listen: super::loopback(8080), login: None }
+    }
+}
+
+/// Reads the section.
+pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> ConsoleConfig {
+    let default = ConsoleConfig::default();
+    let (at, path) = (from.span("listen"), from.path_of("listen"));
+    let listen = from.address("listen", default.listen, problems);
+    let (hash_at, login_at) =
+        (from.span("password_hash"), from.span("operator").or(from.span("password_hash")));
+    let is_open_to_others = login_at.is_none() && !listen.ip().is_loopback();
+    let login = match (from.text("operator", problems), from.text("password_hash", problems)) {
+        (Some(operator), Some(password_hash)) => {
+            if !password_hash.starts_with("$argon2") {
+                let message = "must be an argon2 hash; `sluice password` makes one";
+                problems.add(hash_at, from.path_of("password_hash"), message);
+            }
+            Some(LoginConfig { operator, password_hash })
+        }
+        (None, None) => None,
+        _ => {
+            let message = "operator and password_hash go together";
+            problems.add(login_at, from.path_of("operator"), message);
+            None
+        }
+    };
+    if is_open_to_others {
+        let message = format!("{listen} is reachable by others, so operator and password_hash are needed");
+        problems.add(at, path, message);
+    }
+    from.end(problems);
+    ConsoleConfig { listen, login }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    fn problems(text: &str) -> String {
+        let found = Config::parse(text).expect_err("the file is broken");
+        found.iter().map(|problem| format!("{problem}\n")).collect()
+    }
+
+    #[test]
+    fn half_a_login_is_no_login() {
+        assert!(problems("[console]\noperator = \"wang\"\n").contains("go together"));
+        assert!(
+            problems("[console]\noperator = \"w\"\npassword_hash = \"secret\"\n").contains("sluice password")
+        );
+    }
+}
