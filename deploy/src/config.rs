@@ -293,6 +293,9 @@ mod tests {
             policy = "ingest"
             [store]
             retention = "90d"
+            minutes_retention = "180d"
+            hours_retention = "730d"
+            days_retention = "7300d"
             budget = "200 GB"
             seal_age = "30s"
             [influx]

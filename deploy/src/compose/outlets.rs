@@ -85,6 +85,9 @@ async fn open_store(config: &Config, path: &Path, log: &Engine) -> Result<Store,
     let options = store::Options {
         seal_age: config.store.seal_age,
         retention: Some(config.store.retention),
+        minutes_retention: Some(config.store.minutes_retention),
+        hours_retention: Some(config.store.hours_retention),
+        days_retention: Some(config.store.days_retention),
         budget_bytes: config.store.budget_bytes,
         ..Default::default()
     };

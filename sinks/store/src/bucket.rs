@@ -1,7 +1,7 @@
 //! Values of one series by spans of event time.
 
 use crate::StoreError;
-use records::{Flag, Quality, Timestamp};
+use records::{ExactSum, Flag, Quality, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,68 +16,75 @@ pub struct Bucket {
     pub good: u64,
     /// Smallest usable value; NaN when there is none, as with the next two.
     pub min: f64,
-    /// Mean of the usable values.
+    /// Mean of the usable values: their exact sum, rounded, by their number. NaN too when one of them is beyond
+    /// 2⁹⁶⁰.
     pub mean: f64,
     /// Greatest usable value.
     pub max: f64,
 }
 
-/// A running summary. The sum carries its rounding error along (Neumaier 1974), so that the mean does not depend
-/// on which file a value was read from first.
-#[derive(Clone, Copy)]
+/// A running summary. What it holds depends on the values alone, not on their order nor on how they were split over
+/// files and roll-ups.
+#[derive(Clone, Debug)]
 pub(crate) struct Summary {
-    count: u64,
-    good: u64,
-    sum: f64,
-    lost: f64,
-    min: f64,
-    max: f64,
+    pub count: u64,
+    pub good: u64,
+    pub sum: ExactSum,
+    /// A value was too large to be summed.
+    pub is_beyond: bool,
+    pub min: f64,
+    pub max: f64,
+}
+
+impl Default for Summary {
+    fn default() -> Summary {
+        let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
+        Summary { count: 0, good: 0, sum: ExactSum::default(), is_beyond: false, min, max }
+    }
 }
 
 impl Summary {
-    pub const EMPTY: Summary =
-        Summary { count: 0, good: 0, sum: 0.0, lost: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
-
-    fn add(&mut self, value: f64, flag: Flag) {
+    pub fn add(&mut self, value: f64, flag: Flag) {
         self.count += u64::from(flag != Flag::Missing);
         if !is_usable(flag) {
             return;
         }
         self.good += 1;
-        let sum = self.sum + value;
-        self.lost +=
-            if self.sum.abs() >= value.abs() { (self.sum - sum) + value } else { (value - sum) + self.sum };
-        self.sum = sum;
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
+        self.add_to_sum(value);
+        self.reach(value, value);
+    }
+
+    pub fn add_to_sum(&mut self, part: f64) {
+        if part.abs() <= ExactSum::MOST {
+            self.sum.add(part);
+        } else {
+            self.is_beyond = true;
+        }
     }
 
     pub fn join(&mut self, other: &Summary) {
-        let lost = self.lost + other.lost;
-        let sum = self.sum + other.sum;
-        let error = if self.sum.abs() >= other.sum.abs() {
-            (self.sum - sum) + other.sum
-        } else {
-            (other.sum - sum) + self.sum
-        };
-        *self = Summary {
-            count: self.count + other.count,
-            good: self.good + other.good,
-            sum,
-            lost: lost + error,
-            min: self.min.min(other.min),
-            max: self.max.max(other.max),
-        };
+        self.count += other.count;
+        self.good += other.good;
+        self.sum.merge(&other.sum);
+        self.is_beyond |= other.is_beyond;
+        self.reach(other.min, other.max);
+    }
+
+    /// In the total order of doubles, which knows −0 from 0.
+    pub fn reach(&mut self, min: f64, max: f64) {
+        self.min = if min.total_cmp(&self.min).is_lt() { min } else { self.min };
+        self.max = if max.total_cmp(&self.max).is_gt() { max } else { self.max };
     }
 
     pub fn bucket(&self, start: i64) -> Bucket {
         let has_good = self.good > 0;
+        let mean = if self.is_beyond { f64::NAN } else { self.sum.round() / self.good as f64 };
         Bucket {
             start: Timestamp(start),
             count: self.count,
             good: self.good,
             min: if has_good { self.min } else { f64::NAN },
-            mean: if has_good { (self.sum + self.lost) / self.good as f64 } else { f64::NAN },
+            mean: if has_good { mean } else { f64::NAN },
             max: if has_good { self.max } else { f64::NAN },
         }
     }
@@ -103,16 +110,26 @@ impl Buckets {
     pub fn new(width: Duration, offset: Duration, limit: usize) -> Buckets {
         let width = i64::try_from(width.as_millis()).unwrap_or(i64::MAX).max(1);
         let offset = i64::try_from(offset.as_millis() % width.unsigned_abs() as u128).unwrap_or(0);
-        Buckets { width, offset, limit, current: (i64::MIN, Summary::EMPTY), done: BTreeMap::new() }
+        Buckets { width, offset, limit, current: (i64::MIN, Summary::default()), done: BTreeMap::new() }
     }
 
     pub fn add(&mut self, at: i64, value: f64, flag: Flag) -> Result<(), StoreError> {
+        self.join(at, |summary| summary.add(value, flag))
+    }
+
+    /// Adds what was gathered before, in a span that begins at `at` and ends in the same bucket.
+    pub fn join(&mut self, at: i64, add: impl FnOnce(&mut Summary)) -> Result<(), StoreError> {
         let start = self.start_of(at);
         if start != self.current.0 {
             self.turn_to(start)?;
         }
-        self.current.1.add(value, flag);
+        add(&mut self.current.1);
         Ok(())
+    }
+
+    /// Whether spans of `width` that begin at its multiples never lie in two buckets.
+    pub fn takes(&self, width: i64) -> bool {
+        self.width % width == 0 && self.offset % width == 0
     }
 
     /// Where the bucket that a time falls into begins.
@@ -132,9 +149,9 @@ impl Buckets {
     }
 
     fn turn_to(&mut self, start: i64) -> Result<(), StoreError> {
-        let (was, summary) = std::mem::replace(&mut self.current, (start, Summary::EMPTY));
+        let (was, summary) = std::mem::replace(&mut self.current, (start, Summary::default()));
         if was != i64::MIN {
-            self.done.entry(was).or_insert(Summary::EMPTY).join(&summary);
+            self.done.entry(was).or_default().join(&summary);
         }
         if self.done.len() > self.limit {
             return Err(StoreError::TooManyRows { limit: self.limit });

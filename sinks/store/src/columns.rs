@@ -1,4 +1,4 @@
-//! The columns of the two kinds of files.
+//! The columns of observations and aggregates.
 
 use crate::day::Kind;
 use crate::memory::{Memory, Table};
@@ -12,18 +12,20 @@ use std::fs::File;
 
 /// Points that have files of their own.
 pub(crate) trait Layout: Point + Stored {
-    const KIND: Kind;
     /// In Parquet's words. The first two columns are the names; [`Layout::write`] writes the others.
     const SCHEMA: &'static str;
     /// Columns that are nearly a straight line: stored as differences, not in a dictionary.
     const STEADY: &'static [&'static str];
     fn write(group: &mut SerializedRowGroupWriter<'_, File>, points: &[Self]) -> Parsed<()>;
-    /// Where they are before they have a file.
+}
+
+/// Points that are in memory before they have a file.
+pub(crate) trait Buffered: Layout {
+    const KIND: Kind;
     fn table(memory: &Memory) -> &Table<Self>;
 }
 
 impl Layout for RawPoint {
-    const KIND: Kind = Kind::Observations;
     const SCHEMA: &'static str = "message observation {
         REQUIRED BYTE_ARRAY subject (STRING);
         REQUIRED BYTE_ARRAY quantity (STRING);
@@ -44,6 +46,10 @@ impl Layout for RawPoint {
         put::<Int32Type, _>(group, points, |point| point.quality.flag as i32)?;
         put::<Int32Type, _>(group, points, |point| i32::from(point.quality.tests))
     }
+}
+
+impl Buffered for RawPoint {
+    const KIND: Kind = Kind::Observations;
 
     fn table(memory: &Memory) -> &Table<RawPoint> {
         &memory.raw
@@ -143,7 +149,6 @@ impl Stored for ValuePoint {
 }
 
 impl Layout for WindowPoint {
-    const KIND: Kind = Kind::Aggregates;
     const SCHEMA: &'static str = "message aggregate {
         REQUIRED BYTE_ARRAY subject (STRING);
         REQUIRED BYTE_ARRAY quantity (STRING);
@@ -176,6 +181,10 @@ impl Layout for WindowPoint {
         put::<Int64Type, _>(group, points, |point| point.as_of)?;
         put::<BoolType, _>(group, points, |point| point.is_backfill)
     }
+}
+
+impl Buffered for WindowPoint {
+    const KIND: Kind = Kind::Aggregates;
 
     fn table(memory: &Memory) -> &Table<WindowPoint> {
         &memory.windows
@@ -247,7 +256,7 @@ pub(crate) fn put_values<T: DataType>(
     column.close()
 }
 
-fn put<T: DataType, P: Copy>(
+pub(crate) fn put<T: DataType, P: Copy>(
     group: &mut SerializedRowGroupWriter<'_, File>,
     points: &[P],
     value: impl Fn(&P) -> T::T,
@@ -256,7 +265,7 @@ fn put<T: DataType, P: Copy>(
     put_values::<T>(group, &values, None)
 }
 
-fn put_optional<T: DataType, P: Copy>(
+pub(crate) fn put_optional<T: DataType, P: Copy>(
     group: &mut SerializedRowGroupWriter<'_, File>,
     points: &[P],
     value: impl Fn(&P) -> Option<T::T>,

@@ -34,7 +34,7 @@ pub struct Joined {
     /// Count, min, mean, max.
     pub bucket: Bucket,
     /// The quantiles that were asked for, of the usable values, by linear interpolation between neighbours (type 7
-    /// of Hyndman and Fan, 1996); NaN when there is none.
+    /// of Hyndman and Fan, 1996); NaN when there is none, or when some of them are gone because of their age.
     pub quantiles: Vec<f64>,
 }
 
@@ -64,16 +64,21 @@ impl Store {
     fn gather(&self, view: &View<RawPoint>, spans: Spans<'_>, room: usize) -> Result<Gathered, ReadError> {
         let mut buckets = Buckets::new(spans.width, spans.offset, self.options().answer_rows);
         let mut gathered = Gathered::default();
-        view.for_each_value(|point| {
-            if !spans.quantiles.is_empty() && is_usable(point.flag) {
+        if spans.quantiles.is_empty() {
+            view.gather(&mut buckets)?;
+        } else {
+            view.gather_values(&mut buckets, |point, start| {
+                if !is_usable(point.flag) {
+                    return Ok(());
+                }
                 if gathered.count == room {
                     return Err(StoreError::TooManyRows { limit: MOST_VALUES });
                 }
                 gathered.count += 1;
-                gathered.values.entry(buckets.start_of(point.at)).or_default().push(point.value);
-            }
-            buckets.add(point.at, point.value, point.flag)
-        })?;
+                gathered.values.entry(start).or_default().push(point.value);
+                Ok(())
+            })?;
+        }
         gathered.summaries = buckets.into_summaries()?;
         Ok(gathered)
     }
@@ -90,7 +95,7 @@ struct Gathered {
 impl Gathered {
     fn join(&mut self, other: Gathered) {
         for (start, summary) in other.summaries {
-            self.summaries.entry(start).or_insert(Summary::EMPTY).join(&summary);
+            self.summaries.entry(start).or_default().join(&summary);
         }
         for (start, values) in other.values {
             self.values.entry(start).or_default().extend(values);
@@ -101,6 +106,10 @@ impl Gathered {
     fn finish(mut self, quantiles: &[f64]) -> Vec<Joined> {
         let joined = |(start, summary): (&i64, &Summary)| {
             let mut values = self.values.remove(start).unwrap_or_default();
+            if values.len() as u64 != summary.good {
+                // Some are known by a roll-up only, and quantiles of the others would be of something else.
+                values.clear();
+            }
             values.sort_unstable_by(f64::total_cmp);
             let quantiles = quantiles.iter().map(|quantile| quantile_of(&values, *quantile)).collect();
             Joined { bucket: summary.bucket(*start), quantiles }

@@ -26,12 +26,16 @@ mod steps;
 mod writing;
 
 mod bucket;
+mod cover;
 mod joined;
 mod pages;
 mod reading;
+mod rolled;
 mod view;
 
 mod merge;
+mod removal;
+mod rollup;
 mod upkeep;
 
 mod backup;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What this program writes and reads.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE files (
@@ -32,11 +32,27 @@ const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// What format 2 added: which files the roll-ups hold, before which days rows were removed, and of which folders of
+/// roll-ups a file was lost.
+const ROLL_UPS: &str = "
+    CREATE TABLE rolled (file INTEGER PRIMARY KEY) STRICT;
+    CREATE TABLE horizons (kind TEXT PRIMARY KEY, day INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE holes (kind TEXT NOT NULL, day INTEGER NOT NULL, PRIMARY KEY (kind, day)) STRICT, WITHOUT ROWID;
+";
+
 /// What becomes true together.
 #[derive(Default)]
 pub(crate) struct Change<'a> {
     pub added: &'a [Arc<SealedFile>],
     pub gone: &'a [Arc<SealedFile>],
+    /// Files, by number, whose rows are in the roll-ups from now on, and such whose rows no longer are.
+    pub rolled: &'a [u64],
+    pub unrolled: &'a [u64],
+    /// Days before which rows are gone.
+    pub horizons: &'a [(Kind, Day)],
+    /// Folders of roll-ups that lose a file, and such that are whole again.
+    pub torn: &'a [(Kind, Day)],
+    pub mended: &'a [(Kind, Day)],
     pub series: &'a [(SeriesId, SeriesName)],
     pub latest: &'a [(SeriesId, RawPoint)],
     pub offsets: &'a [(TopicPartition, Offset)],
@@ -52,6 +68,9 @@ pub(crate) struct Contents {
     pub latest: Vec<(SeriesId, RawPoint)>,
     pub offsets: Vec<(TopicPartition, Offset)>,
     pub damaged: Vec<Damaged>,
+    pub rolled: Vec<u64>,
+    pub horizons: Vec<(Kind, Day)>,
+    pub holes: Vec<(Kind, Day)>,
 }
 
 /// The database behind it.
@@ -77,6 +96,13 @@ impl Manifest {
         if found == 0 {
             let transaction = manifest.begin()?;
             transaction.execute_batch(SCHEMA)?;
+            transaction.execute_batch(ROLL_UPS)?;
+            transaction.pragma_update(None, "user_version", FORMAT)?;
+            transaction.commit()?;
+        }
+        if found == 1 {
+            let transaction = manifest.begin()?;
+            transaction.execute_batch(ROLL_UPS)?;
             transaction.pragma_update(None, "user_version", FORMAT)?;
             transaction.commit()?;
         }
@@ -127,11 +153,26 @@ impl Manifest {
             latest: self.rows("SELECT * FROM latest", latest)?,
             offsets: self.rows("SELECT topic, partition, next FROM offsets", offset)?,
             damaged: self.rows("SELECT path, day, rows, detail FROM damaged ORDER BY day, path", damaged)?,
+            rolled: self.rows_since_2("SELECT file FROM rolled", |row| {
+                Ok(Some(row.get::<_, i64>(0)?.cast_unsigned()))
+            })?,
+            horizons: self.rows_since_2("SELECT kind, day FROM horizons", place)?,
+            holes: self.rows_since_2("SELECT kind, day FROM holes", place)?,
         })
     }
 
     fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
         Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+
+    /// Rows of a table that format 1 has not: whoever only reads meets it as it is.
+    fn rows_since_2<T>(
+        &self,
+        query: &str,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<Option<T>>,
+    ) -> Result<Vec<T>, StoreError> {
+        let format: i64 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if format < 2 { Ok(Vec::new()) } else { self.rows(query, read) }
     }
 
     fn rows<T>(
@@ -172,7 +213,7 @@ impl Manifest {
             (kind, day),
             row.get("level")?,
             row.get::<_, i64>("age")?.cast_unsigned(),
-            day.dir(&self.root, kind).join(file_name(id.cast_unsigned())),
+            kind.dir(&self.root, day).join(file_name(id.cast_unsigned())),
             row.get::<_, i64>("rows")?.cast_unsigned(),
             checks,
             index,
@@ -185,6 +226,7 @@ fn apply(transaction: &Transaction<'_>, change: &Change<'_>) -> rusqlite::Result
     for file in change.gone {
         remove.execute([file.id.cast_signed()])?;
     }
+    apply_roll_ups(transaction, change)?;
     change.added.iter().try_for_each(|file| add_file(transaction, file))?;
     let mut add = transaction.prepare("INSERT INTO series VALUES (?1, ?2, ?3)")?;
     for (id, name) in change.series {
@@ -213,9 +255,34 @@ fn apply(transaction: &Transaction<'_>, change: &Change<'_>) -> rusqlite::Result
     Ok(())
 }
 
+fn apply_roll_ups(transaction: &Transaction<'_>, change: &Change<'_>) -> rusqlite::Result<()> {
+    let gone = change.gone.iter().map(|file| file.id);
+    let mut remove = transaction.prepare("DELETE FROM rolled WHERE file = ?1")?;
+    for id in gone.chain(change.unrolled.iter().copied()) {
+        remove.execute([id.cast_signed()])?;
+    }
+    let mut add = transaction.prepare("INSERT INTO rolled VALUES (?1)")?;
+    for id in change.rolled {
+        add.execute([id.cast_signed()])?;
+    }
+    let mut set = transaction.prepare("INSERT OR REPLACE INTO horizons VALUES (?1, ?2)")?;
+    for (kind, day) in change.horizons {
+        set.execute(params![kind.name(), day.0])?;
+    }
+    let mut tear = transaction.prepare("INSERT OR IGNORE INTO holes VALUES (?1, ?2)")?;
+    for (kind, day) in change.torn {
+        tear.execute(params![kind.name(), day.0])?;
+    }
+    let mut mend = transaction.prepare("DELETE FROM holes WHERE kind = ?1 AND day = ?2")?;
+    for (kind, day) in change.mended {
+        mend.execute(params![kind.name(), day.0])?;
+    }
+    Ok(())
+}
+
 /// The column `path` is for people and other programs: what counts, as DuckDB can read it.
 fn add_file(transaction: &Transaction<'_>, file: &SealedFile) -> rusqlite::Result<()> {
-    let path = format!("{}/day={}/{}", file.kind.name(), file.day, file_name(file.id));
+    let path = format!("{}/{}/{}", file.kind.name(), file.kind.partition(file.day), file_name(file.id));
     let pages: Vec<u8> = file.checks.pages.iter().flat_map(|crc| crc.to_le_bytes()).collect();
     transaction
         .prepare("INSERT INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?
@@ -251,6 +318,11 @@ fn latest(row: &Row<'_>) -> rusqlite::Result<Option<(SeriesId, RawPoint)>> {
         quality: Quality { flag, tests: row.get("tests")? },
     };
     Ok(Some((SeriesId(row.get("series")?), point)))
+}
+
+fn place(row: &Row<'_>) -> rusqlite::Result<Option<(Kind, Day)>> {
+    let day = Day(row.get(1)?);
+    Ok(Kind::from_name(row.get_ref(0)?.as_str()?).map(|kind| (kind, day)))
 }
 
 fn offset(row: &Row<'_>) -> rusqlite::Result<Option<(TopicPartition, Offset)>> {

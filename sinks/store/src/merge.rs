@@ -6,87 +6,95 @@ use crate::columns::Layout;
 use crate::day::{Day, Kind};
 use crate::index::Entry;
 use crate::manifest::Change;
-use crate::point::{RawPoint, WindowPoint, settle};
-use crate::reading::{OpenFile, ReadError};
+use crate::point::{RawPoint, WindowPoint};
+use crate::reading::{OpenFile, ReadError, Stored};
+use crate::rolled::RollPoint;
 use crate::sealed::{FileSet, SealedFile};
 use crate::store::Store;
 use crate::writing::{Draft, FILE_ROWS, FileWriter};
 use std::sync::Arc;
 
-/// Files of one level that a day may have: the twelfth makes them one of the next, so that a row is written again
+/// Files of one level that a folder may have: the twelfth makes them one of the next, so that a row is written again
 /// once per level, not once per merge.
 const SIBLINGS: usize = 12;
 
-/// Files that a day may have when it is over.
+/// Files that a folder may have when its days are over.
 const REMAINS: usize = 4;
 
 /// Rows that are read from a file at a time.
 const BATCH_ROWS: usize = 16_384;
 
 impl Store {
-    /// Merges small files of a day when there are many. Returns how many files went. Cheap when there is nothing
+    /// Merges small files of a folder when there are many. Returns how many files went. Cheap when there is nothing
     /// to do; a failure changes nothing.
     pub fn compact(&self) -> Result<usize, StoreError> {
         let _one_at_a_time = self.merging();
-        self.merge_all(|_| false)
+        self.merge_all(|_, _| false)
     }
 
     /// Merges until nothing is left to merge.
-    pub(crate) fn merge_all(&self, is_over: impl Fn(Day) -> bool) -> Result<usize, StoreError> {
+    pub(crate) fn merge_all(&self, is_over: impl Fn(Kind, Day) -> bool) -> Result<usize, StoreError> {
         let mut gone = 0;
         loop {
-            let parts = plan(&self.tables().files, &is_over);
+            let files = Arc::clone(&self.tables().files);
+            let parts = plan(&files, &is_over);
             let Some(first) = parts.first() else { return Ok(gone) };
-            let merged = match first.kind {
-                Kind::Observations => self.merge::<RawPoint>(&parts),
-                Kind::Aggregates => self.merge::<WindowPoint>(&parts),
-            };
-            match merged {
-                Ok(true) => gone += parts.len() - 1,
-                Ok(false) => (),
-                Err(ReadError::Damaged { file, detail }) => self.set_aside(&file, &detail)?,
-                Err(ReadError::Failed(error)) => return Err(error),
+            let (rolled, unrolled): (Vec<_>, Vec<_>) =
+                parts.iter().cloned().partition(|file| files.is_rolled(file));
+            if !rolled.is_empty() && !unrolled.is_empty() {
+                // One file can't be half in the roll-ups.
+                self.heed(self.roll_up(&unrolled))?;
+                continue;
             }
+            let merged = match first.kind {
+                Kind::Observations => self.merge::<RawPoint>(&parts, !rolled.is_empty()),
+                Kind::Aggregates => self.merge::<WindowPoint>(&parts, false),
+                Kind::Minutes | Kind::Hours | Kind::Days => self.merge::<RollPoint>(&parts, false),
+            };
+            if self.heed(merged)? {
+                gone += parts.len() - 1;
+            }
+        }
+    }
+
+    /// What came of work on files: `false` when it is to be planned anew, because a file went or was found damaged.
+    pub(crate) fn heed(&self, done: Result<bool, ReadError>) -> Result<bool, StoreError> {
+        match done {
+            Ok(is_done) => Ok(is_done),
+            Err(ReadError::Damaged { file, detail }) => self.set_aside(&file, &detail).map(|()| false),
+            Err(ReadError::Failed(error)) => Err(error),
         }
     }
 
     /// One file instead of several, which are given in the order of writing. `false` when one of these went
     /// meanwhile.
-    fn merge<P: Layout>(&self, parts: &[Arc<SealedFile>]) -> Result<bool, ReadError> {
+    fn merge<P: Layout>(&self, parts: &[Arc<SealedFile>], is_rolled: bool) -> Result<bool, ReadError> {
         let names = self.tables().catalog.names().to_vec();
-        let mut readers: Vec<SeriesReader<P>> = Vec::with_capacity(parts.len());
-        for part in parts {
-            readers.push(SeriesReader::open(part)?);
-        }
         let mut file = FileWriter::create(self.merged(parts))?;
-        let mut points: Vec<P> = Vec::new();
-        while let Some(id) = next_series(&readers, &names) {
-            points.clear();
-            for reader in &mut readers {
-                reader.take(id, &mut points)?;
-            }
-            settle(&mut points);
-            file.push(id, &names[id.index()], &points)?;
-        }
-        drop(readers);
+        for_each_series(parts, &names, |id, points: &mut Vec<P>| {
+            P::settle(points);
+            Ok(file.push(id, &names[id.index()], points)?)
+        })?;
         let merged = [file.finish()?];
-        let change = Change { added: &merged, gone: parts, ..Change::default() };
+        let rolled = [merged[0].id];
+        let rolled = if is_rolled { &rolled[..] } else { &[] };
+        let change = Change { added: &merged, gone: parts, rolled, ..Change::default() };
         Ok(self.commit(&change, |_| ())?)
     }
 
     fn merged(&self, parts: &[Arc<SealedFile>]) -> Draft<'_> {
         let newest = parts.iter().max_by_key(|part| part.age).expect("a plan has parts");
         let level = 1 + parts.iter().map(|part| part.level).max().unwrap_or(0);
-        let (id, day) = (self.next_file(), newest.day);
-        Draft { root: self.root(), steps: self.steps(), id, day, level, age: newest.age }
+        let (id, kind, day) = (self.next_file(), newest.kind, newest.day);
+        Draft { root: self.root(), steps: self.steps(), id, kind, day, level, age: newest.age }
     }
 }
 
 /// The files to merge next, neighbours in the order of writing; none when all is well.
-fn plan(files: &FileSet, is_over: impl Fn(Day) -> bool) -> Vec<Arc<SealedFile>> {
+fn plan(files: &FileSet, is_over: impl Fn(Kind, Day) -> bool) -> Vec<Arc<SealedFile>> {
     files
         .days()
-        .map(|(_, day, files)| plan_day(files, is_over(day)))
+        .map(|(kind, day, files)| plan_day(files, is_over(kind, day)))
         .find(|plan| !plan.is_empty())
         .unwrap_or_default()
 }
@@ -109,13 +117,34 @@ fn plan_day(files: &[Arc<SealedFile>], is_over: bool) -> Vec<Arc<SealedFile>> {
     crowded.map_or_else(Vec::new, |level| siblings(level).cloned().collect())
 }
 
+/// Calls `each` with every series of some files, in the order of names, and its points, file by file.
+pub(crate) fn for_each_series<P: Stored>(
+    files: &[Arc<SealedFile>],
+    names: &[SeriesName],
+    mut each: impl FnMut(SeriesId, &mut Vec<P>) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let mut readers: Vec<SeriesReader<P>> = Vec::with_capacity(files.len());
+    for file in files {
+        readers.push(SeriesReader::open(file)?);
+    }
+    let mut points = Vec::new();
+    while let Some(id) = next_series(&readers, names) {
+        points.clear();
+        for reader in &mut readers {
+            reader.take(id, &mut points)?;
+        }
+        each(id, &mut points)?;
+    }
+    Ok(())
+}
+
 /// The series that comes next in the order of names.
-fn next_series<P: Layout>(readers: &[SeriesReader<P>], names: &[SeriesName]) -> Option<SeriesId> {
+fn next_series<P: Stored>(readers: &[SeriesReader<P>], names: &[SeriesName]) -> Option<SeriesId> {
     readers.iter().filter_map(SeriesReader::next).min_by(|a, b| names[a.index()].cmp(&names[b.index()]))
 }
 
 /// Reads a file from front to back, series by series.
-struct SeriesReader<P: Layout> {
+struct SeriesReader<P: Stored> {
     file: OpenFile,
     /// In the order of rows, the next one last.
     entries: Vec<Entry>,
@@ -127,7 +156,7 @@ struct SeriesReader<P: Layout> {
     taken: usize,
 }
 
-impl<P: Layout> SeriesReader<P> {
+impl<P: Stored> SeriesReader<P> {
     fn open(file: &Arc<SealedFile>) -> Result<SeriesReader<P>, ReadError> {
         let mut entries = file.index.clone();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.start));

@@ -21,18 +21,17 @@ pub(crate) trait Point: Copy + Send + Sync + 'static {
     fn order(&self, other: &Self) -> Ordering;
     /// Whether `self`, which stands behind `other`, takes its place.
     fn replaces(&self, other: &Self) -> bool;
-}
-
-/// Sorts one series' points, given in the order of writing, and drops those that were replaced.
-pub(crate) fn settle<P: Point>(points: &mut Vec<P>) {
-    points.sort_by(P::order);
-    points.dedup_by(|later, earlier| {
-        let is_replaced = later.replaces(earlier);
-        if is_replaced {
-            *earlier = *later;
-        }
-        is_replaced
-    });
+    /// Sorts one series' points, given in the order of writing, and drops those that were replaced.
+    fn settle(points: &mut Vec<Self>) {
+        points.sort_by(Self::order);
+        points.dedup_by(|later, earlier| {
+            let is_replaced = later.replaces(earlier);
+            if is_replaced {
+                *earlier = *later;
+            }
+            is_replaced
+        });
+    }
 }
 
 /// A raw value.

@@ -3,6 +3,7 @@
 use crate::bucket::{Bucket, Buckets, is_usable, width_for};
 use crate::columns::ValuePoint;
 use crate::point::{RawPoint, WindowPoint};
+use crate::reading::ReadError;
 use crate::store::Store;
 use crate::view::{View, describe};
 use crate::{AggregateRow, Latest, StoreError};
@@ -82,6 +83,8 @@ impl Store {
     /// The values of a series in `[from, to)`: as they are when there are at most `max_points`, else gathered
     /// into at most that many buckets of one of the usual widths, aligned with the epoch. Fewer than two points
     /// can't always be had: they count as two.
+    ///
+    /// Where the values are gone because of their age, there are buckets, none narrower than the roll-ups left.
     pub fn range(
         &self,
         subject: &str,
@@ -92,30 +95,26 @@ impl Store {
     ) -> Result<Points, StoreError> {
         let max_points = max_points.max(2);
         self.answer(subject, quantity, from, to, |view: &View<RawPoint>| {
-            let Some((first, last)) = view.extent() else { return Ok(Points::default()) };
-            let width = width_for(first, last, max_points);
-            let mut buckets = Buckets::new(width, Duration::ZERO, max_points);
-            let mut values = Vec::new();
-            let mut rows = 0;
-            view.for_each_value(|point| {
-                rows += 1;
-                if rows <= max_points {
-                    values.push(*point);
-                }
-                buckets.add(point.at, point.value, point.flag)
-            })?;
-            if rows > max_points {
-                return Ok(Points::of_buckets(width, &buckets.finish()?));
+            let Some(extent) = view.extent() else { return Ok(Points::default()) };
+            let width = width_for(extent.first, extent.last, max_points);
+            let width = width.max(Duration::from_millis(extent.width.unsigned_abs()));
+            if extent.width == 0
+                && extent.rows <= max_points as u64
+                && let Some(points) = values(view, max_points)?
+            {
+                return Ok(points);
             }
-            values.sort_by_key(|point| point.at);
-            Ok(Points::of_values(&values))
+            let mut buckets = Buckets::new(width, Duration::ZERO, max_points);
+            view.gather(&mut buckets)?;
+            Ok(Points::of_buckets(width, &buckets.finish()?))
         })
     }
 
     /// Count, min, mean and max of a series per span of `width` within `[from, to)`, spans beginning at
     /// `offset + k × width` since the epoch; empty ones are left out.
     ///
-    /// Days of a clock that is eight hours ahead of UTC have the offset 16 h.
+    /// Days of a clock that is eight hours ahead of UTC have the offset 16 h. Where the values are gone because of
+    /// their age, what is left of them counts: each minute, hour or day as if it were all at its start.
     pub fn buckets(
         &self,
         subject: &str,
@@ -127,7 +126,7 @@ impl Store {
     ) -> Result<Vec<Bucket>, StoreError> {
         self.answer(subject, quantity, from, to, |view: &View<RawPoint>| {
             let mut buckets = Buckets::new(width, offset, self.options().answer_rows);
-            view.for_each_value(|point| buckets.add(point.at, point.value, point.flag))?;
+            view.gather(&mut buckets)?;
             Ok(buckets.finish()?)
         })
     }
@@ -147,6 +146,20 @@ impl Store {
             Ok(points.into_iter().map(|point| point.into_row(subject, quantity)).collect())
         })
     }
+}
+
+/// All values by time, or `None` when there are more than `max_points`.
+fn values(view: &View<RawPoint>, max_points: usize) -> Result<Option<Points>, ReadError> {
+    let (mut values, mut rows) = (Vec::new(), 0);
+    view.for_each_value(|point| {
+        rows += 1;
+        if rows <= max_points {
+            values.push(*point);
+        }
+        Ok(())
+    })?;
+    values.sort_by_key(|point| point.at);
+    Ok((rows <= max_points).then(|| Points::of_values(&values)))
 }
 
 impl Points {

@@ -2,11 +2,11 @@
 
 use crate::StoreError;
 use crate::catalog::{SeriesId, SeriesName};
-use crate::columns::Layout;
+use crate::columns::Buffered;
 use crate::day::Day;
 use crate::manifest::Change;
 use crate::memory::Memory;
-use crate::point::{RawPoint, WindowPoint, settle};
+use crate::point::{RawPoint, WindowPoint};
 use crate::sealed::SealedFile;
 use crate::steps::Step;
 use crate::store::{Sealed, Store};
@@ -67,7 +67,10 @@ impl Store {
     }
 
     /// A file for every day that has points.
-    fn write_days<P: Layout>(&self, mut series: Vec<Series<P>>) -> Result<Vec<Arc<SealedFile>>, StoreError> {
+    fn write_days<P: Buffered>(
+        &self,
+        mut series: Vec<Series<P>>,
+    ) -> Result<Vec<Arc<SealedFile>>, StoreError> {
         let mut days = BTreeSet::new();
         for series in &mut series {
             series.points.sort_by_key(|point| Day::of(point.time()));
@@ -76,9 +79,14 @@ impl Store {
         days.into_iter().map(|day| self.write_day(day, &mut series)).collect()
     }
 
-    fn write_day<P: Layout>(&self, on: Day, series: &mut [Series<P>]) -> Result<Arc<SealedFile>, StoreError> {
+    fn write_day<P: Buffered>(
+        &self,
+        on: Day,
+        series: &mut [Series<P>],
+    ) -> Result<Arc<SealedFile>, StoreError> {
         let id = self.next_file();
-        let draft = Draft { root: self.root(), steps: self.steps(), id, day: on, level: 0, age: id };
+        let (root, steps) = (self.root(), self.steps());
+        let draft = Draft { root, steps, id, kind: P::KIND, day: on, level: 0, age: id };
         let mut file = FileWriter::create(draft)?;
         for series in series {
             let rest = &series.points[series.written..];
@@ -92,7 +100,7 @@ impl Store {
     }
 }
 
-fn day<P: Layout>(point: &P) -> Day {
+fn day<P: Buffered>(point: &P) -> Day {
     Day::of(point.time())
 }
 
@@ -115,13 +123,13 @@ struct Series<P> {
 
 impl Frozen {
     /// The series of one kind that have points, in the order of names.
-    fn series<P: Layout>(&self) -> Vec<Series<P>> {
+    fn series<P: Buffered>(&self) -> Vec<Series<P>> {
         let mut series = Vec::new();
         for (id, name) in &self.names {
             let mut points = Vec::new();
             self.memory.iter().for_each(|memory| P::table(memory).copy_to(*id, &mut points));
             if !points.is_empty() {
-                settle(&mut points);
+                P::settle(&mut points);
                 series.push(Series { id: *id, name: name.clone(), points, written: 0 });
             }
         }

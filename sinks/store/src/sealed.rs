@@ -1,22 +1,24 @@
-//! A finished file and the set of those that count.
+//! A finished file, and which files count.
 
 use crate::catalog::SeriesId;
 use crate::day::{Day, Kind};
 use crate::index::{self, Entry};
+use crate::manifest::Change;
 use crate::pages::Footer;
 use records::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// A Parquet file, sorted by (series, time), all of one day.
+/// A Parquet file, sorted by (series, time), all of one day or month.
 ///
 /// Readers hold it by an `Arc`; when it was replaced it is unlinked with the last of these.
 #[derive(Debug)]
 pub(crate) struct SealedFile {
     pub id: u64,
     pub kind: Kind,
+    /// The first day of its folder.
     pub day: Day,
     /// How often its rows have been merged.
     pub level: u32,
@@ -94,28 +96,56 @@ impl Drop for SealedFile {
     }
 }
 
-/// The files that count, by kind and day, each day's in the order of writing. Changed by making a new one.
+/// The files that count, by kind and folder, each folder's in the order of writing; and what roll-ups they make
+/// unnecessary to read. Changed by making a new one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FileSet {
     days: BTreeMap<(Kind, Day), Vec<Arc<SealedFile>>>,
+    /// Files of raw values that are in the roll-ups, by number.
+    rolled: BTreeSet<u64>,
+    /// Before these days rows were removed because of their age.
+    horizons: BTreeMap<Kind, Day>,
+    /// Folders of roll-ups of which a file was lost.
+    holes: BTreeSet<(Kind, Day)>,
 }
 
 impl FileSet {
-    /// The set with files added and others gone.
-    pub fn changed(&self, added: &[Arc<SealedFile>], gone: &[Arc<SealedFile>]) -> FileSet {
-        let mut days = self.days.clone();
-        for file in gone {
-            if let Some(files) = days.get_mut(&(file.kind, file.day)) {
+    /// The set after a change.
+    pub fn changed(&self, change: &Change<'_>) -> FileSet {
+        let mut set = self.clone();
+        for file in change.gone {
+            if let Some(files) = set.days.get_mut(&(file.kind, file.day)) {
                 files.retain(|other| other.id != file.id);
             }
+            set.rolled.remove(&file.id);
         }
-        days.retain(|_, files| !files.is_empty());
-        for file in added {
-            let files = days.entry((file.kind, file.day)).or_default();
+        set.days.retain(|_, files| !files.is_empty());
+        for file in change.added {
+            let files = set.days.entry((file.kind, file.day)).or_default();
             files.push(Arc::clone(file));
             files.sort_by_key(|file| (file.age, file.id));
         }
-        FileSet { days }
+        set.rolled.extend(change.rolled);
+        set.rolled.retain(|id| !change.unrolled.contains(id));
+        set.horizons.extend(change.horizons.iter().copied());
+        set.holes.extend(change.torn);
+        set.holes.retain(|hole| !change.mended.contains(hole));
+        set
+    }
+
+    /// Whether the roll-ups hold the rows of a file.
+    pub fn is_rolled(&self, file: &SealedFile) -> bool {
+        self.rolled.contains(&file.id)
+    }
+
+    /// The first day of which all rows are there that were written.
+    pub fn horizon(&self, kind: Kind) -> Day {
+        self.horizons.get(&kind).copied().unwrap_or(Day(i32::MIN))
+    }
+
+    /// Folders of roll-ups of which a file was lost.
+    pub fn holes(&self) -> &BTreeSet<(Kind, Day)> {
+        &self.holes
     }
 
     pub fn contains(&self, file: &SealedFile) -> bool {
@@ -133,8 +163,9 @@ impl FileSet {
 
     /// The files of one kind with rows in `[from, to)`, by day and in the order of writing.
     pub fn within(&self, kind: Kind, from: i64, to: i64) -> impl Iterator<Item = &Arc<SealedFile>> {
-        let last = Day::of(to.saturating_sub(1)).max(Day::of(from));
-        let days = self.days.range((kind, Day::of(from))..=(kind, last));
+        let first = kind.folder_of(from);
+        let last = kind.folder_of(to.saturating_sub(1)).max(first);
+        let days = self.days.range((kind, first)..=(kind, last));
         days.flat_map(|(_, files)| files).filter(move |_| from < to)
     }
 

@@ -6,7 +6,7 @@ use crate::latest::LatestTable;
 use crate::manifest::{Change, Contents, Manifest};
 use crate::memory::Memory;
 use crate::point::{RawPoint, WindowPoint};
-use crate::sealed::FileSet;
+use crate::sealed::{FileSet, SealedFile};
 use crate::steps::{Step, Steps};
 use crate::upkeep::remove_strays;
 use crate::writing::sync_dir;
@@ -29,10 +29,18 @@ pub struct Options {
     pub seal_age: Duration,
     /// Rows in memory above which [`Written::is_over_bound`] is set. About 60 bytes each.
     pub memory_rows: usize,
-    /// Whole days older than this are removed by [`Store::maintain`]; `None` keeps everything.
+    /// Whole days of observations and windows older than this are removed by [`Store::maintain`]; `None` keeps
+    /// everything.
     pub retention: Option<Duration>,
-    /// What the files may take on disk; whole days beyond it are removed by [`Store::maintain`], the oldest first and
-    /// never the current one. `None` for no bound.
+    /// The same for the roll-ups of a minute (whole days), …
+    pub minutes_retention: Option<Duration>,
+    /// … of an hour (whole months) …
+    pub hours_retention: Option<Duration>,
+    /// … and of a day (whole months).
+    pub days_retention: Option<Duration>,
+    /// What the files may take on disk; what is beyond it is removed by [`Store::maintain`], the oldest first and
+    /// never what the current day belongs to: first observations and windows, then the roll-ups, the finest first.
+    /// `None` for no bound.
     pub budget_bytes: Option<u64>,
     /// Rows or buckets that an answer may have.
     pub answer_rows: usize,
@@ -45,6 +53,9 @@ impl Default for Options {
             seal_age: Duration::from_secs(60),
             memory_rows: 3_000_000,
             retention: None,
+            minutes_retention: None,
+            hours_retention: None,
+            days_retention: None,
             budget_bytes: None,
             answer_rows: 1_000_000,
         }
@@ -184,7 +195,7 @@ impl Store {
     }
 
     /// Commits a change to the manifest, and shows it to readers together with what `adjust` does. `false`, and
-    /// nothing happens, when a file that was to go has gone already.
+    /// nothing happens, when a file that it is about has gone already.
     pub(crate) fn commit(
         &self,
         change: &Change<'_>,
@@ -192,7 +203,9 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut manifest = self.manifest();
         let files = Arc::clone(&self.tables().files);
-        if !change.gone.iter().all(|file| files.contains(file)) {
+        let ids = |file: &Arc<SealedFile>| file.id;
+        let known: BTreeSet<u64> = files.all().chain(change.added).map(ids).collect();
+        if !change.gone.iter().map(ids).chain(change.rolled.iter().copied()).all(|id| known.contains(&id)) {
             return Ok(false);
         }
         self.steps().reach(Step::BeforeCommit)?;
@@ -200,7 +213,7 @@ impl Store {
         // From here on nothing may fail: what is committed has happened.
         let _ = self.steps().reach(Step::Committed);
         let mut tables = self.tables_mut();
-        tables.files = Arc::new(files.changed(change.added, change.gone));
+        tables.files = Arc::new(files.changed(change));
         adjust(&mut tables);
         drop(tables);
         let _ = self.steps().reach(Step::Swapped);
@@ -276,7 +289,13 @@ impl Tables {
             latest,
             memory: Memory::new(),
             frozen: Vec::new(),
-            files: Arc::new(FileSet::default().changed(&files, &[])),
+            files: Arc::new(FileSet::default().changed(&Change {
+                added: &files,
+                rolled: &contents.rolled,
+                horizons: &contents.horizons,
+                torn: &contents.holes,
+                ..Change::default()
+            })),
             damaged: contents.damaged,
             offsets: contents.offsets.into_iter().collect(),
             filling_since: None,

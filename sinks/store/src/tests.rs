@@ -8,4 +8,5 @@ mod oracle;
 mod others;
 mod properties;
 mod readers;
+mod rollups;
 mod several;

@@ -1,12 +1,12 @@
-//! What is done now and then: retention, merging what is over, setting damaged files aside, tidying at start.
+//! What is done now and then: what is to be done about days that are over, setting damaged files aside, tidying at
+//! start.
 
 use crate::StoreError;
 use crate::day::{Day, Found, Kind, find, set_aside_name};
 use crate::manifest::Change;
-use crate::sealed::{FileSet, SealedFile};
+use crate::sealed::SealedFile;
 use crate::store::{Damaged, Store};
 use records::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirEntry, read_dir};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -17,41 +17,21 @@ use std::time::Duration;
 const SETTLING: Duration = Duration::from_secs(3600);
 
 impl Store {
-    /// What is to be done now and then, at least hourly: removes days older than the retention, and the oldest
-    /// ones while the files have more than the budget; merges days that are over. Returns how many files went.
+    /// What is to be done now and then, at least hourly: rolls up days that are over, makes roll-ups again that were
+    /// lost, removes what is over its retention or beyond the budget, and merges days that are over. Returns how many
+    /// files went.
     pub fn maintain(&self, now: Timestamp) -> Result<usize, StoreError> {
         let _one_at_a_time = self.merging();
-        let removed = self.remove_old(now)?;
         let over = Day::of((now - SETTLING).millis());
-        Ok(removed + self.merge_all(|day| day < over)?)
-    }
-
-    fn remove_old(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let retention = self.options().retention;
-        let by_age = retention.map(|retention| Day::of((now - retention).millis()));
-        let files = Arc::clone(&self.tables().files);
-        let by_size = self.options().budget_bytes.and_then(|budget| within_budget(&files, budget, now));
-        let Some(oldest_kept) = by_age.max(by_size) else { return Ok(0) };
-        if by_size > by_age && files.all().any(|file| file.day < oldest_kept) {
-            tracing::warn!(
-                before = %oldest_kept, budget_bytes = self.options().budget_bytes,
-                "the budget is reached: days are removed before the retention is over"
-            );
-        }
-        let gone: Vec<_> = files.all().filter(|file| file.day < oldest_kept).cloned().collect();
-        if gone.is_empty() {
-            return Ok(0);
-        }
-        let count = gone.len();
-        let places: BTreeSet<_> = gone.iter().map(|file| (file.kind, file.day)).collect();
-        self.commit(&Change { gone: &gone, ..Change::default() }, |_| ())?;
-        drop((files, gone));
-        let _nothing_is_written = self.sealing();
-        for (kind, day) in places {
-            // Fails when a reader still holds a file in there; the next start removes it then.
-            let _ = std::fs::remove_dir(day.dir(self.root(), kind));
-        }
-        Ok(count)
+        let rolled = self
+            .roll_up_days(|day| day < over || self.is_day_old(day, now))
+            .and_then(|()| self.mend_roll_ups());
+        let removed = match rolled {
+            // What is rolled up already goes all the same, and makes room for the rest.
+            Ok(()) | Err(StoreError::Full(_)) => self.remove_old(now)?,
+            Err(error) => return Err(error),
+        };
+        Ok(removed + self.merge_all(|kind, folder| kind.end_of(folder) <= over)?)
     }
 
     /// The files that were set aside, by day.
@@ -74,43 +54,31 @@ impl Store {
         let detail = format!("{detail}; its rows are from {}", clock_span(file));
         let damaged = Damaged { path, day, rows: file.rows, detail };
         let gone = std::slice::from_ref(file);
-        manifest.commit(&Change { gone, damaged: Some(&damaged), ..Change::default() })?;
+        let torn = [(file.kind, file.day)];
+        let torn = if file.kind.width() > 0 { &torn[..] } else { &[] };
+        let change = Change { gone, torn, damaged: Some(&damaged), ..Change::default() };
+        manifest.commit(&change)?;
         tracing::error!(
             path = %damaged.path.display(), day = damaged.day, rows = damaged.rows, detail = damaged.detail,
             "a file is damaged and was set aside: its rows are missing until it is restored"
         );
         let mut tables = self.tables_mut();
-        tables.files = Arc::new(tables.files.changed(&[], gone));
+        tables.files = Arc::new(tables.files.changed(&change));
         tables.damaged.push(damaged);
         tables.damaged.sort_by(|a, b| (&a.day, &a.path).cmp(&(&b.day, &b.path)));
         Ok(())
     }
 }
 
-/// The oldest day that can stay when all files together may have `budget` bytes; today stays in any case. `None`
-/// when all can.
-fn within_budget(files: &FileSet, budget: u64, now: Timestamp) -> Option<Day> {
-    let mut days: BTreeMap<Day, u64> = BTreeMap::new();
-    for file in files.all() {
-        *days.entry(file.day).or_default() += file.checks.bytes;
-    }
-    let (mut bytes, mut kept) = (0, None);
-    for (day, size) in days.into_iter().rev() {
-        bytes += size;
-        if bytes > budget && day < Day::of(now.millis()) {
-            return kept.or(Some(Day::of(now.millis())));
-        }
-        kept = Some(day);
-    }
-    None
-}
-
-/// The hours of its day that a file has rows of, as `07:12 to 09:59 UTC`.
+/// The hours of its day that a file has rows of, as `07:12 to 09:59 UTC`; with the days where it has several.
 pub(crate) fn clock_span(file: &SealedFile) -> String {
     let (first, last) = file.extent();
+    let is_of_one_day = Day::of(first.millis()) == Day::of(last.millis());
     let clock = |at: Timestamp| {
-        let minute = (at.millis() - file.day.start()) / 60_000;
-        format!("{:02}:{:02}", minute / 60, minute % 60)
+        let day = Day::of(at.millis());
+        let minute = (at.millis() - day.start()) / 60_000;
+        let clock = format!("{:02}:{:02}", minute / 60, minute % 60);
+        if is_of_one_day { clock } else { format!("{day} {clock}") }
     };
     format!("{} to {} UTC", clock(first), clock(last))
 }
@@ -123,7 +91,7 @@ pub(crate) fn remove_strays(root: &Path, is_named: impl Fn(Kind, u64) -> bool) -
         std::fs::create_dir_all(&dir)?;
         for day in read_dir(&dir)? {
             let day = day?;
-            if !day.file_type()?.is_dir() || !day.file_name().to_string_lossy().starts_with("day=") {
+            if !day.file_type()?.is_dir() || !is_partition(&day.file_name().to_string_lossy()) {
                 continue;
             }
             for file in read_dir(day.path())? {
@@ -134,6 +102,10 @@ pub(crate) fn remove_strays(root: &Path, is_named: impl Fn(Kind, u64) -> bool) -
         }
     }
     Ok(highest)
+}
+
+fn is_partition(name: &str) -> bool {
+    name.starts_with("day=") || name.starts_with("month=")
 }
 
 fn remove_stray(file: &DirEntry, is_named: impl Fn(u64) -> bool) -> Result<u64, StoreError> {

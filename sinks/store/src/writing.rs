@@ -3,7 +3,7 @@
 use crate::StoreError;
 use crate::catalog::{SeriesId, SeriesName};
 use crate::columns::{Layout, put_values};
-use crate::day::{Day, file_name, unfinished_name};
+use crate::day::{Day, Kind, file_name, unfinished_name};
 use crate::index::{Entry, push_entries};
 use crate::pages::{Footer, Tail};
 use crate::sealed::{Checks, SealedFile};
@@ -35,6 +35,7 @@ pub(crate) struct Draft<'a> {
     pub root: &'a Path,
     pub steps: &'a Steps,
     pub id: u64,
+    pub kind: Kind,
     pub day: Day,
     pub level: u32,
     pub age: u64,
@@ -49,12 +50,12 @@ pub(crate) struct FileWriter<'a, P: Layout> {
     points: Vec<P>,
     index: Vec<Entry>,
     rows: u32,
-    kind: PhantomData<P>,
+    points_of: PhantomData<P>,
 }
 
 impl<'a, P: Layout> FileWriter<'a, P> {
     pub fn create(draft: Draft<'a>) -> Result<FileWriter<'a, P>, StoreError> {
-        let dir = draft.day.dir(draft.root, P::KIND);
+        let dir = draft.kind.dir(draft.root, draft.day);
         std::fs::create_dir_all(&dir)?;
         let path = dir.join(unfinished_name(draft.id));
         let file = File::create_new(&path)?;
@@ -69,7 +70,7 @@ impl<'a, P: Layout> FileWriter<'a, P> {
             points: Vec::new(),
             index: Vec::new(),
             rows: 0,
-            kind: PhantomData,
+            points_of: PhantomData,
         })
     }
 
@@ -97,11 +98,11 @@ impl<'a, P: Layout> FileWriter<'a, P> {
         draft.steps.reach(Step::FileWritten)?;
         index.sort_by_key(|entry| (entry.series, entry.start));
         let path = unfinished.finish(draft.id)?;
-        let place = (P::KIND, draft.day);
+        let place = (draft.kind, draft.day);
         let file = SealedFile::new(draft.id, place, draft.level, draft.age, path, rows.into(), checks, index);
         file.set_doomed(true);
-        sync_dir(&draft.day.dir(draft.root, P::KIND))?;
-        sync_dir(&draft.root.join(P::KIND.name()))?;
+        sync_dir(&draft.kind.dir(draft.root, draft.day))?;
+        sync_dir(&draft.root.join(draft.kind.name()))?;
         draft.steps.reach(Step::FileNamed)?;
         Ok(Arc::new(file))
     }

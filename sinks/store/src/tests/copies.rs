@@ -127,18 +127,30 @@ fn a_budget_removes_the_oldest_days_and_never_today() {
         }
         store.seal(&[]).expect("seals");
     };
+    let now = Timestamp(day_of(4)) + Duration::from_secs(7_200);
     let all = Store::open(dir.path(), options()).expect("opens");
     fill(&all);
+    all.maintain(now).expect("rolls up");
     drop(all);
     let bytes = verify(dir.path()).expect("reads").bytes;
+    let raw = std::fs::read_dir(dir.path().join("observations/day=2026-11-24")).expect("read");
+    let day_bytes: u64 = raw.map(|file| file.expect("read").metadata().expect("there").len()).sum();
+    let raw_days = || std::fs::read_dir(dir.path().join("observations")).expect("read").count();
     let check = |budget: u64, days: usize| {
         let options = Options { budget_bytes: Some(budget), ..options() };
         let store = Store::open(dir.path(), options).expect("opens");
-        store.maintain(Timestamp(day_of(4)) + Duration::from_secs(60)).expect("removes");
-        assert_eq!(count(&store), days * 500, "{budget} of {bytes}");
+        store.maintain(now).expect("removes");
+        assert_eq!(raw_days(), days, "{budget} of {bytes}");
+        store
     };
-    check(bytes, 5);
-    check(bytes - 1, 4);
-    check(bytes / 2, 2);
-    check(1, 1);
+    let mean_of_all = |store: &Store| {
+        let all = (Timestamp::MIN, Timestamp::MAX, Duration::from_secs(86_400));
+        let days = store.buckets("d", "pm2_5", all.0, all.1, all.2, Duration::ZERO).expect("answers");
+        days.iter().map(|day| (day.count, day.mean.to_bits())).collect::<Vec<_>>()
+    };
+    let before = mean_of_all(&check(bytes, 5));
+    assert_eq!(before.len(), 5);
+    assert_eq!(mean_of_all(&check(bytes - 1, 4)), before);
+    assert_eq!(mean_of_all(&check(bytes - 5 * day_bytes / 2, 2)), before);
+    assert_eq!(mean_of_all(&check(1, 1)), before, "the month of these days is not over");
 }

@@ -134,8 +134,10 @@ fn retention_removes_whole_days() {
     store.seal(&[]).expect("seals");
     assert_eq!(files(dir.path()).len(), 6);
     assert_eq!(store.maintain(Timestamp(MIDNIGHT + DAY - 1)).expect("removes"), 2);
+    let raw_files = |dir| files(dir).into_iter().filter(|path| path.starts_with("observations")).count();
     let points = store.range("d", "pm2_5", Timestamp::MIN, Timestamp::MAX, 100).expect("answers");
-    assert_eq!(points.mean, [-1.0, 0.0, 1.0, 2.0]);
+    assert_eq!(points.mean, [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0], "what is rolled up stays");
+    assert_eq!(points.width, Some(Duration::from_secs(2 * 3600)));
     let days = std::fs::read_dir(dir.path().join("observations")).expect("read").count();
-    assert_eq!((files(dir.path()).len(), days), (4, 4));
+    assert_eq!((raw_files(dir.path()), days), (4, 4));
 }
