@@ -114,6 +114,7 @@ fn city() -> Vec<Device> {
             position: Some(Position { lon, lat }),
             is_enabled: true,
             updated_at: now(),
+            limits: Vec::new(),
         });
     };
     let around = |seed: u64| (113.26 + (noise(seed) - 0.5) * 0.16, 23.13 + (noise(seed + 7777) - 0.5) * 0.10);

@@ -50,6 +50,7 @@ fn telemetry(devices: usize, rounds: usize, family: Family, quantities: [&str; 6
             position: None,
             is_enabled: true,
             updated_at: Timestamp(START - 1),
+            limits: Vec::new(),
         };
         batch.push_with(entry.id.as_bytes(), |to| Record::Device(entry.clone()).encode(to));
     }

@@ -6,7 +6,7 @@
 use minicbor::data::Type;
 use minicbor::decode::{Decoder, Error as DecodeError};
 use minicbor::encode::{Encoder, Error as EncodeError, Write};
-use records::{Device, Name, Quantity, Record, Severity, Timestamp, Window};
+use records::{Device, Name, Observation, Quantity, Record, Severity, Timestamp, Window};
 
 /// A type of the log that may stand in state.
 pub trait Plain: Sized {
@@ -108,6 +108,20 @@ impl Plain for Device {
         match Record::take(from)? {
             Record::Device(device) => Ok(device),
             _ => Err(DecodeError::message("a device entry is expected here")),
+        }
+    }
+}
+
+impl Plain for Observation {
+    fn put<W: Write>(&self, to: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes);
+        to.bytes(&bytes)?.ok()
+    }
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        match Record::take(from)? {
+            Record::Observation(message) => Ok(message),
+            _ => Err(DecodeError::message("an observation is expected here")),
         }
     }
 }

@@ -53,8 +53,16 @@ pub enum Fact {
     ClockSet,
     /// A clock has settled somewhere else.
     ClockAstray,
-    /// A value was outside the plausible range.
+    /// A value was outside its range.
     OutOfRange,
+    /// A value came after a silence, or after others that are missing.
+    AfterGap,
+    /// A value stood out from those before and behind it.
+    Spike,
+    /// A value had changed faster than it should.
+    TooFast,
+    /// A value stayed where it was for too long.
+    FlatLine,
     /// A reading found no room in its window: too many quantities.
     SeriesRefused,
     /// A message was too late for any window; it passed, marked.
@@ -83,7 +91,7 @@ pub enum Fact {
 
 impl Fact {
     /// Every fact, in order.
-    pub const ALL: [Fact; 38] = [
+    pub const ALL: [Fact; 42] = [
         Fact::Observation,
         Fact::Device,
         Fact::Tick,
@@ -110,6 +118,10 @@ impl Fact {
         Fact::ClockSet,
         Fact::ClockAstray,
         Fact::OutOfRange,
+        Fact::AfterGap,
+        Fact::Spike,
+        Fact::TooFast,
+        Fact::FlatLine,
         Fact::SeriesRefused,
         Fact::LateRouted,
         Fact::WindowRevised,

@@ -113,6 +113,14 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
             to,
         )
     };
+    let test = |test| {
+        labelled(
+            "sluice_stream_quality_failures_total",
+            "Values that a test of quality did not pass, or noted",
+            "test",
+            test,
+        )
+    };
     let untold = |why| {
         labelled(
             "sluice_stream_unchecked_messages_total",
@@ -159,9 +167,11 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
         Fact::ClockZone => step("zone"),
         Fact::ClockSet => step("set"),
         Fact::ClockAstray => step("astray"),
-        Fact::OutOfRange => {
-            plain("sluice_stream_range_failures_total", "Values outside their plausible range")
-        }
+        Fact::OutOfRange => test("range"),
+        Fact::AfterGap => test("gap"),
+        Fact::Spike => test("spike"),
+        Fact::TooFast => test("rate"),
+        Fact::FlatLine => test("flat_line"),
         Fact::SeriesRefused => plain(
             "sluice_stream_refused_readings_total",
             "Readings without room in their window: too many quantities",

@@ -81,7 +81,8 @@ prop_compose! {
         id in word(), family in prop::sample::select(Family::ALL.to_vec()), area in word(),
         rank in any::<u32>(), is_enabled: bool, updated_at in instant(),
     ) -> Device {
-        Device { id, family, label: "".into(), area, rank, position: None, is_enabled, updated_at }
+        let limits = Vec::new();
+        Device { id, family, label: "".into(), area, rank, position: None, is_enabled, updated_at, limits }
     }
 }
 

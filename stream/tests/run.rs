@@ -121,6 +121,7 @@ fn machine() -> Record {
         position: None,
         is_enabled: true,
         updated_at: Timestamp(START),
+        limits: Vec::new(),
     })
 }
 

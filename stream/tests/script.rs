@@ -1,7 +1,8 @@
 //! Runs `tests/script/*.txt`: what goes into the two jobs, and what must come out, readable by eye.
 //!
 //! ```text
-//! device <id> <family> <area> [rank=<n>] [at=<time>] [label=<word>] [off]   a registry entry
+//! device <id> <family> <area> [rank=<n>] [at=<time>] [label=<word>] [off]
+//!     [limits=<quantity>.<kind>:<number>,…]                                a registry entry
 //! in <event time> <device> [<quantity>=]<value> … [at=<ingest>] [seq=<n>] [epoch=<n>] [clock=none|<time>]
 //!     [from=<gateway>/<spool>/<offset>]                                    a forwarder brought it
 //! reads <event time> <reader> <epc> … [at=<ingest>]                        tag reads
@@ -9,7 +10,7 @@
 //! ack <alert id> by <actor> at <time>                                      an operator
 //! show observations | ticks                                                print these too
 //! policy trust|correct|ingest                                              what is done about wrong clocks; first
-//! job | threshold | absence <key> = <value>; …                             a table of the rules file; first
+//! job | threshold | absence | quality <key> = <value>; …                             a table of the rules file; first
 //! restart                                                                  from a snapshot
 //! out …                                                                    what the line before causes
 //! count                                                                    say which facts were noted

@@ -100,6 +100,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Entry, rusqlite::Error> {
         position: lon.zip(lat).map(|(lon, lat)| locate(crs, lon, lat).0),
         is_enabled: row.get(7)?,
         updated_at: Timestamp(row.get(8)?),
+        limits: Vec::new(),
     };
     let revision: i64 = row.get(10)?;
     Ok(Entry {

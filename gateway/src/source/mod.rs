@@ -276,6 +276,7 @@ impl Met {
             position: None,
             is_enabled: true,
             updated_at: now,
+            limits: Vec::new(),
         })
     }
 }

@@ -105,6 +105,7 @@ pub fn device(id: &str, family: Family, updated_at: i64) -> Device {
         position: Some(Position { lon: 113.3, lat: 23.1 }),
         is_enabled: true,
         updated_at: Timestamp(updated_at),
+        limits: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A device as the registry knows it. Entries travel on `telemetry`, so that whatever they change in a
 //! result is part of the input, and from there to `observations` and `aggregates`.
 
-use crate::{Name, Timestamp};
+use crate::{Name, Quantity, Timestamp};
 
 /// What kind of device it is: decides which pipeline runs and which quantities are plausible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -89,4 +89,69 @@ pub struct Device {
     /// When the registry last changed this entry (the registry's clock).
     #[serde(with = "crate::time::as_millis")]
     pub updated_at: Timestamp,
+    /// Limits of quality tests that hold at its site, in place of those of its family.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
+}
+
+/// One limit of a quality test at a device's site.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Limit {
+    /// Of which quantity.
+    #[serde(with = "crate::quantity::as_name")]
+    pub quantity: Quantity,
+    /// Which limit.
+    pub kind: LimitKind,
+    /// In the quantity's unit, per minute, or seconds. Finite.
+    pub value: f64,
+}
+
+/// Which limit of a quality test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum LimitKind {
+    /// Less is suspect.
+    Least = 1,
+    /// More is suspect.
+    Most = 2,
+    /// A jump that is taken back, by more than this, is suspect.
+    SpikeSuspect = 3,
+    /// By more than this it is bad.
+    SpikeBad = 4,
+    /// A change by more than this per minute is suspect.
+    RatePerMinute = 5,
+    /// Values this close together are one.
+    FlatWithin = 6,
+    /// A value that stays longer, seconds, is suspect.
+    FlatSuspectSeconds = 7,
+    /// Longer, it is bad.
+    FlatBadSeconds = 8,
+    /// A longer silence, seconds, is noted.
+    GapSeconds = 9,
+}
+
+impl LimitKind {
+    /// Every kind, with its name in configuration and API.
+    pub const ALL: [(LimitKind, &'static str); 9] = [
+        (LimitKind::Least, "least"),
+        (LimitKind::Most, "most"),
+        (LimitKind::SpikeSuspect, "spike_suspect"),
+        (LimitKind::SpikeBad, "spike_bad"),
+        (LimitKind::RatePerMinute, "rate_per_minute"),
+        (LimitKind::FlatWithin, "flat_within"),
+        (LimitKind::FlatSuspectSeconds, "flat_suspect_seconds"),
+        (LimitKind::FlatBadSeconds, "flat_bad_seconds"),
+        (LimitKind::GapSeconds, "gap_seconds"),
+    ];
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<LimitKind> {
+        LimitKind::ALL.into_iter().find(|(_, known)| *known == name).map(|(kind, _)| kind)
+    }
+
+    /// The kind of that code on the log.
+    pub fn from_code(code: u8) -> Option<LimitKind> {
+        LimitKind::ALL.into_iter().map(|(kind, _)| kind).find(|kind| *kind as u8 == code)
+    }
 }

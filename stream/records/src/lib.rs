@@ -33,7 +33,7 @@ pub use alert::{Alert, AlertState, Severity, UseCase};
 pub use batch::{Batch, Entry};
 pub use codec::{DecodeError, Kind};
 pub use crs::{Crs, StatedPosition};
-pub use device::{Device, Family, Position};
+pub use device::{Device, Family, Limit, LimitKind, Position};
 pub use log::{
     AppendError, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Producer, Snapshot,
     TopicPartition,

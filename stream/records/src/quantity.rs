@@ -85,6 +85,21 @@ impl fmt::Debug for Quantity {
     }
 }
 
+/// By its name, in JSON.
+pub(crate) mod as_name {
+    use super::Quantity;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(quantity: &Quantity, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(quantity.name())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Quantity, D::Error> {
+        let name = crate::Name::deserialize(from)?;
+        Ok(Quantity::from_name(&name))
+    }
+}
+
 fn info(code: u16) -> Option<&'static QuantityInfo> {
     let index = INDEX.get(usize::from(code))?;
     REGISTRY.get(usize::from(*index)).filter(|info| info.code == code)

@@ -2,7 +2,7 @@
 
 use super::config::{DeviceConfig, Times};
 use crate::outputs::Partitions;
-use crate::rule::Ruleset;
+use crate::rule::{QualityRule, Ruleset};
 use records::{Family, Quantity};
 
 /// Configuration and rules.
@@ -21,6 +21,10 @@ pub struct Context {
     absences: [Vec<usize>; Family::ALL.len()],
     /// User-defined jobs by family: places in the rules file.
     jobs: [Vec<usize>; Family::ALL.len()],
+    /// Rules on values by family and number of the quantity: places in the rules file.
+    qualities: [Vec<Option<u16>>; Family::ALL.len()],
+    /// Families that have tests which depend on order.
+    has_order: [bool; Family::ALL.len()],
 }
 
 impl Context {
@@ -38,12 +42,23 @@ impl Context {
         for (index, job) in rules.jobs.iter().enumerate() {
             jobs[job.family as usize].push(index);
         }
+        let mut qualities = [const { Vec::new() }; Family::ALL.len()];
+        let mut has_order = [false; Family::ALL.len()];
+        for (place, rule) in (0..).zip(&rules.qualities) {
+            let places = &mut qualities[rule.family as usize];
+            let Some(code) = rule.quantity.code().map(usize::from) else { continue };
+            places.resize(places.len().max(code + 1), None);
+            places[code] = Some(place);
+            has_order[rule.family as usize] |= rule.depends_on_order();
+        }
         Context {
             config,
             rules,
             partitions,
             absences,
             jobs,
+            qualities,
+            has_order,
             tag_reads: Quantity::from_name("tag_reads"),
             by_family,
         }
@@ -62,6 +77,17 @@ impl Context {
     /// The jobs of a family.
     pub fn jobs_of(&self, family: Family) -> &[usize] {
         &self.jobs[family as usize]
+    }
+
+    /// What is expected of a quantity of a family, by its number.
+    pub fn quality_of(&self, family: Family, code: u16) -> Option<&QualityRule> {
+        let place = (*self.qualities[family as usize].get(usize::from(code))?)?;
+        self.rules.qualities.get(usize::from(place))
+    }
+
+    /// Whether a family has tests that depend on order.
+    pub fn depends_on_order(&self, family: Family) -> bool {
+        self.has_order[family as usize]
     }
 
     /// The threshold rules about a quantity of a family.

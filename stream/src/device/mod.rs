@@ -6,6 +6,8 @@ mod context;
 mod deadlines;
 mod duplicates;
 mod jobs;
+mod order;
+mod ordered;
 mod origins;
 mod panes;
 mod partition;

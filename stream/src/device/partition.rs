@@ -59,6 +59,7 @@ impl Partition {
         for index in 0..self.devices.len() {
             let devices = &self.devices;
             self.index.add(devices[index].id(), |number| devices[number].id());
+            self.devices[index].restored(context);
             self.schedule(index, context);
         }
         self
@@ -139,7 +140,7 @@ impl Partition {
             out.device_to_area(&entry, &known.area);
         }
         out.device(&entry, &entry.area);
-        state.set_entry(entry);
+        state.set_entry(entry, context);
         self.schedule(index, context);
     }
 

@@ -5,16 +5,20 @@ use super::config::Times;
 use super::context::Context;
 use super::duplicates::Seen;
 use super::jobs::{self, Jobs};
+use super::order::Arrived;
+use super::ordered::{Now, Ordered};
 use super::panes::Panes;
 use super::pipeline::{Pipeline, Whom};
-use super::quality;
+use super::quality::{self, RuleOf};
 use super::silence::Silence;
 use super::window::Cell;
 use crate::counts::Fact;
 use crate::outputs::Outputs;
+use crate::rule::QualityRule;
 use minicbor::{Decode, Encode};
 use records::{
-    Action, Aggregate, Alert, Body, Device, Flag, Name, Observation, Reading, Subject, Timestamp, Window,
+    Action, Aggregate, Alert, Body, Device, Family, Flag, Name, Observation, Quantity, Reading, Subject,
+    Test, Timestamp, Window,
 };
 
 /// Everything that is remembered of a device. Nothing in it depends on other devices.
@@ -47,6 +51,12 @@ pub struct DeviceState {
     /// Alerts on its silence.
     #[n(10)]
     silence: Silence,
+    /// What waits for its turn, and the values that the next ones are compared with.
+    #[n(11)]
+    ordered: Option<Box<Ordered>>,
+    /// What is expected of its values where it stands, by the limits of its entry.
+    #[cbor(skip)]
+    site: Option<Box<[QualityRule]>>,
     /// When somebody will look at [`DeviceState::deadline`]; never later than that.
     #[cbor(skip)]
     pub scheduled: Option<Timestamp>,
@@ -66,6 +76,8 @@ impl DeviceState {
             clock: ClockModel::default(),
             jobs: Jobs::default(),
             silence: Silence::default(),
+            ordered: None,
+            site: None,
             scheduled: None,
         }
     }
@@ -86,8 +98,18 @@ impl DeviceState {
     }
 
     /// Takes a newer registry entry.
-    pub fn set_entry(&mut self, entry: Device) {
+    pub fn set_entry(&mut self, entry: Device, context: &Context) {
         self.entry = Some(entry);
+        self.restored(context);
+    }
+
+    /// Builds again what a snapshot leaves out.
+    pub fn restored(&mut self, context: &Context) {
+        let entry = self.entry.as_ref().filter(|entry| !entry.limits.is_empty());
+        self.site = entry.map(|entry| {
+            let of_family = |quantity: &Quantity| context.quality_of(entry.family, quantity.code()?);
+            QualityRule::of_site(entry.family, &entry.limits, of_family).into()
+        });
     }
 
     /// Takes a message that has not been seen before, as of which we know at `as_of`.
@@ -105,34 +127,75 @@ impl DeviceState {
         self.newest = self.newest.max(message.event_time);
         let times = *self.times(context);
         let window = Window::tumbling(message.event_time, context.rules.windows.of(self.whom().family()));
-        message.is_late = window.end + times.allowed_lateness <= self.progress(&times);
-        judge(&mut message, verdict, out);
+        let progress = self.progress(&times);
+        let forgotten_to = progress - times.allowed_lateness;
+        message.is_late = window.end <= forgotten_to;
         if message.is_late {
             out.count(Fact::LateRouted);
         }
+        self.judge(&mut message, verdict, context, out);
+        let arrived = Arrived { message, verdict, forgotten_to, due: as_of + times.out_of_orderness };
+        match self.depends_on_order(context) {
+            true => self.arrive(arrived, Now { as_of, progress }, context, out),
+            false => self.accept(arrived, as_of, context, out),
+        }
+        self.close(self.settled(&times), as_of, context, out);
+        self.forget(&times, as_of, context, out);
+    }
+
+    /// Whether its messages must be put in order.
+    fn depends_on_order(&self, context: &Context) -> bool {
+        self.ordered.is_some() || self.site.is_some() || context.depends_on_order(self.whom().family())
+    }
+
+    /// A message takes its turn, and so do those that waited for it.
+    fn arrive(&mut self, arrived: Arrived, now: Now, context: &Context, out: &mut Outputs) {
+        self.in_turn(context, out, now.as_of, |ordered, rule_of, go| {
+            ordered.arrive(arrived, now, rule_of, go)
+        });
+    }
+
+    /// Shows to what is in order, and accepts what goes on.
+    fn in_turn(
+        &mut self,
+        context: &Context,
+        out: &mut Outputs,
+        as_of: Timestamp,
+        run: impl FnOnce(&mut Ordered, RuleOf<'_>, &mut dyn FnMut(Arrived)),
+    ) {
+        let mut ordered = self.ordered.take().unwrap_or_default();
+        let (family, site) = (self.whom().family(), self.site.take());
+        let rule_of = |code: u16| rule_of(site.as_deref(), family, code, context);
+        run(&mut ordered, &rule_of, &mut |arrived| self.accept(arrived, as_of, context, out));
+        (self.ordered, self.site) = (Some(ordered), site);
+    }
+
+    /// Takes a message that has had its turn: passes it on, and adds it to its windows.
+    fn accept(&mut self, arrived: Arrived, as_of: Timestamp, context: &Context, out: &mut Outputs) {
+        let Arrived { message, verdict, forgotten_to, .. } = arrived;
+        count_tests(&message, out);
         out.observation(&message);
         if !message.is_late {
+            let size = context.rules.windows.of(self.whom().family());
+            let window = Window::tumbling(message.event_time, size);
             self.gather(&message.body, window, verdict, as_of, context, out);
         }
         if let Body::TagReads(_) = message.body {
             let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
             self.pipeline.tag_reads(whom, &message, as_of, context, out);
         }
-        self.run_jobs(&message, &times, as_of, context, out);
-        self.close(self.progress(&times), as_of, context, out);
-        self.forget(&times, as_of, context, out);
+        self.run_jobs(&message, forgotten_to, as_of, context, out);
     }
 
     /// Shows a message to the jobs of its family.
     fn run_jobs(
         &mut self,
         message: &Observation,
-        times: &Times,
+        forgotten_to: Timestamp,
         as_of: Timestamp,
         context: &Context,
         out: &mut Outputs,
     ) {
-        let forgotten_to = self.progress(times) - times.allowed_lateness;
         for job in context.jobs_of(self.whom().family()) {
             let mut late = 0;
             self.tell(as_of, context, out, |jobs, tell| {
@@ -169,6 +232,18 @@ impl DeviceState {
         judgement.verdict
     }
 
+    /// Judges every reading by itself.
+    fn judge(&self, message: &mut Observation, verdict: Verdict, context: &Context, out: &mut Outputs) {
+        let Body::Readings(readings) = &mut message.body else { return };
+        let (family, site) = (self.whom().family(), self.site.as_deref());
+        let mut failed = 0;
+        for reading in readings {
+            let rule = reading.quantity.code().and_then(|code| rule_of(site, family, code, context));
+            failed += usize::from(quality::judge(reading, message.event_time, rule, verdict));
+        }
+        out.count_many(Fact::OutOfRange, failed);
+    }
+
     /// An operator acts on one of its alerts, as of which we know at `as_of`.
     pub fn act(&mut self, action: &Action, as_of: Timestamp, context: &Context) -> Option<Alert> {
         let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
@@ -179,7 +254,8 @@ impl DeviceState {
     /// When, in ingest time, something closes or is said although the device stays silent.
     pub fn deadline(&self, context: &Context) -> Option<Timestamp> {
         let silent = self.silence.deadline(self.whom(), self.heard, context);
-        self.patience_ends(context).into_iter().chain(silent).min()
+        let turn = self.ordered.as_ref().and_then(|ordered| ordered.deadline());
+        self.patience_ends(context).into_iter().chain(silent).chain(turn).min()
     }
 
     fn patience_ends(&self, context: &Context) -> Option<Timestamp> {
@@ -189,6 +265,15 @@ impl DeviceState {
     /// The deadline has come.
     pub fn expire(&mut self, deadline: Timestamp, context: &Context, out: &mut Outputs) {
         let is_over = self.patience_ends(context).is_some_and(|ends| ends <= deadline);
+        let has_turn = self.ordered.as_ref().and_then(|ordered| ordered.deadline()).is_some();
+        if has_turn {
+            // A window that closes for want of patience takes with it what still waits to be in it.
+            let progress = self.next_end(context).filter(|_| is_over).unwrap_or(Timestamp::MIN);
+            let now = Now { as_of: deadline, progress };
+            self.in_turn(context, out, deadline, |ordered, rule_of, go| ordered.expire(now, rule_of, go));
+            // Windows that waited for it close with it.
+            self.close(self.settled(self.times(context)), deadline, context, out);
+        }
         match self.next_end(context).filter(|_| is_over) {
             Some(end) => self.close(end, deadline, context, out),
             None => {
@@ -216,6 +301,12 @@ impl DeviceState {
     /// How far the device has come by its own word, event time.
     fn progress(&self, times: &Times) -> Timestamp {
         self.newest - times.out_of_orderness
+    }
+
+    /// How far nothing that has come is open any more, event time.
+    fn settled(&self, times: &Times) -> Timestamp {
+        let jump = self.ordered.as_ref().and_then(|ordered| ordered.first_jump());
+        jump.into_iter().fold(self.progress(times), Timestamp::min)
     }
 
     /// Adds readings to their window, and gives it out again when it has closed.
@@ -287,7 +378,7 @@ impl DeviceState {
 
     /// Forgets closed windows that take no more readings; jobs tell first what is due by this progress.
     fn forget(&mut self, times: &Times, as_of: Timestamp, context: &Context, out: &mut Outputs) {
-        let progress = self.progress(times);
+        let progress = self.settled(times);
         self.panes.forget(progress - times.allowed_lateness);
         self.tell(as_of, context, out, |jobs, tell| jobs.advance(progress, times, &context.rules.jobs, tell));
     }
@@ -315,12 +406,30 @@ fn count_clock(judgement: &Judgement, out: &mut Outputs) {
     }
 }
 
-/// Judges every reading.
-fn judge(message: &mut Observation, verdict: Verdict, out: &mut Outputs) {
-    if let Body::Readings(readings) = &mut message.body {
-        let failed =
-            readings.iter_mut().filter_map(|reading| quality::judge(reading, verdict).then_some(())).count();
-        out.count_many(Fact::OutOfRange, failed);
+/// What is expected of a quantity: where the device stands, or of its family.
+fn rule_of<'r>(
+    site: Option<&'r [QualityRule]>,
+    family: Family,
+    code: u16,
+    context: &'r Context,
+) -> Option<&'r QualityRule> {
+    let own = site.and_then(|rules| rules.iter().find(|rule| rule.quantity.code() == Some(code)));
+    own.or_else(|| context.quality_of(family, code))
+}
+
+/// Counts what the tests that depend on order have found.
+fn count_tests(message: &Observation, out: &mut Outputs) {
+    let Body::Readings(readings) = &message.body else { return };
+    if readings.iter().all(|reading| reading.quality.tests == 0) {
+        return;
+    }
+    for (test, fact) in [
+        (Test::Gap, Fact::AfterGap),
+        (Test::Spike, Fact::Spike),
+        (Test::Rate, Fact::TooFast),
+        (Test::FlatLine, Fact::FlatLine),
+    ] {
+        out.count_many(fact, readings.iter().filter(|reading| reading.quality.has_failed(test)).count());
     }
 }
 

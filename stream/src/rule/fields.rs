@@ -113,6 +113,31 @@ impl<'p> Fields<'p> {
         (1, 1)
     }
 
+    /// `[from, to]`, finite numbers.
+    pub(super) fn pair(&mut self, key: &str) -> (f64, f64) {
+        let found = self.table.remove(key);
+        let number = |value: &Value| value.as_float().or(value.as_integer().map(|number| number as f64));
+        match found.as_ref().and_then(Value::as_array).map(Vec::as_slice) {
+            Some([from, to]) => match (number(from), number(to)) {
+                (Some(from), Some(to)) if from.is_finite() && to.is_finite() => (from, to),
+                _ => self.expected(key, found.as_ref(), "two numbers such as [0, 50]"),
+            },
+            _ => self.expected(key, found.as_ref(), "two numbers such as [0, 50]"),
+        }
+    }
+
+    /// `[12, 1, 2]`: months as bits 1 to 12.
+    pub(super) fn months(&mut self, key: &str) -> u16 {
+        let found = self.table.remove(key);
+        let numbers = found.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let month = |value: &Value| value.as_integer().filter(|month| (1..=12).contains(month));
+        let months: Option<Vec<i64>> = numbers.iter().map(month).collect();
+        match months {
+            Some(months) if !months.is_empty() => months.iter().fold(0, |bits, month| bits | 1 << month),
+            _ => self.expected(key, found.as_ref(), "months such as [12, 1, 2]"),
+        }
+    }
+
     /// Seconds, 0 or more, at most ten years.
     pub(super) fn seconds(&mut self, key: &str) -> Duration {
         self.seconds_from(key, 0.0, "must be between 0 and ten years, in seconds")

@@ -4,6 +4,7 @@ mod read;
 
 use super::fields::{Fields, Problem, Problems};
 use super::job::JobRule;
+use super::quality::QualityRule;
 use super::threshold::ThresholdRule;
 use records::{Family, Name, Quantity};
 use std::collections::BTreeSet;
@@ -32,6 +33,8 @@ pub struct Ruleset {
     pub routes: Vec<RouteRule>,
     /// What users want to know beside.
     pub jobs: Vec<JobRule>,
+    /// What values are expected.
+    pub qualities: Vec<QualityRule>,
 }
 
 /// Length of the tumbling window per family.
@@ -130,6 +133,7 @@ impl Ruleset {
         let ruleset = read::read(&mut fields);
         validate_ids(&ruleset, &fields);
         validate_outputs(&ruleset, &fields);
+        validate_qualities(&ruleset, &fields);
         fields.finish();
         problems.into_result(ruleset)
     }
@@ -187,6 +191,16 @@ fn validate_outputs(ruleset: &Ruleset, fields: &Fields<'_>) {
                 let path = format!("job[{index}].select.{}", output.name);
                 fields.problem(&path, "is selected by another job as well");
             }
+        }
+    }
+}
+
+/// Of two tables about one quantity nobody could tell which counts.
+fn validate_qualities(ruleset: &Ruleset, fields: &Fields<'_>) {
+    let mut seen = BTreeSet::new();
+    for (index, rule) in ruleset.qualities.iter().enumerate() {
+        if !seen.insert((rule.family, rule.quantity.clone())) {
+            fields.problem(&format!("quality[{index}]"), "is about the same as one before");
         }
     }
 }

@@ -36,11 +36,13 @@ pub struct Disturbance {
     pub failing_percent: u64,
     /// How often is committed and snapshot.
     pub options: Options,
+    /// How time is judged.
+    pub config: DeviceConfig,
 }
 
 /// No disturbance.
 pub fn calm() -> Disturbance {
-    Disturbance { seed: 0, failing_percent: 0, options: Options::default() }
+    Disturbance { seed: 0, failing_percent: 0, options: Options::default(), config: DeviceConfig::default() }
 }
 
 /// The built-in rules, and a user-defined job of every windowing.
@@ -53,7 +55,7 @@ fn rules() -> Ruleset {
 pub async fn run(log: &MemoryLog, disturbance: &Disturbance) -> Output {
     log.close();
     let partitions = Partitions::of(log);
-    let device = || DeviceJob::new(DeviceConfig::default(), rules(), partitions);
+    let device = || DeviceJob::new(disturbance.config.clone(), rules(), partitions);
     run_job(log, Topic::Telemetry, partitions.telemetry, device, disturbance).await;
     let area = || AreaJob::new(AreaConfig::default(), rules(), partitions);
     run_job(log, Topic::Aggregates, partitions.aggregates, area, disturbance).await;

@@ -84,6 +84,7 @@ fn members() -> Vec<Member> {
         member("m2", Family::Machine, "line-2", 0),
         member("a1", Family::Air, "north", 0),
         member("w1", Family::Weather, "north", 0),
+        member("uncounted", Family::Weather, "north", 0),
         member("x1", Family::Other, "", 0),
         member("fast", Family::Other, "", 0),
         member("slow", Family::Machine, "line-2", 0),
@@ -100,6 +101,7 @@ fn entry(member: Member) -> Input {
         position: None,
         is_enabled: true,
         updated_at: Timestamp(START - 60_000),
+        limits: Vec::new(),
     };
     Input { at: START - 60_000, key: device.id.clone(), record: Record::Device(device) }
 }
@@ -147,7 +149,7 @@ fn message(
     Observation {
         device: member.id.into(),
         epoch: 0,
-        sequence: Some(sequence),
+        sequence: (member.id != "uncounted").then_some(sequence),
         device_time: Some(Timestamp(device_time)),
         event_time: Timestamp(device_time),
         // The gateway stamps a little before the append.
@@ -167,7 +169,12 @@ fn body(member: &Member, at: i64, minute: i64, chance: &mut Chance) -> Body {
         Family::Traffic => vec![("occupancy", 10.0 + noise), ("speed", 60.0 + noise)],
         Family::Machine => vec![("vibration", if is_bad { 4.0 + noise } else { noise })],
         Family::Air => vec![("pm2_5", 180.0 + noise), ("humidity", 101.0 * noise)],
-        Family::Weather => vec![("rainfall", 2.0 + noise), ("temperature", 20.0 + noise)],
+        // One in eight stands out, and in each fourth minute all do.
+        Family::Weather => {
+            let jump = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 12.0][chance.below(8) as usize];
+            let step = f64::from(u8::from(minute % 4 == 3)) * 8.0;
+            vec![("rainfall", 2.0 + noise), ("temperature", 20.0 + noise + jump + step)]
+        }
         Family::Rfid => return tags(member, at),
         Family::Water | Family::Other => vec![("radon", noise * 1e-9), ("temperature", noise)],
     };

@@ -1,8 +1,8 @@
 //! The language of the scripts.
 
 use records::{
-    Action, AlertState, Body, Device, Family, Observation, Origin, Quantity, Reading, Record, Severity,
-    Subject, TagRead, Tick, Timestamp, Topic, Verb,
+    Action, AlertState, Body, Device, Family, Limit, LimitKind, Observation, Origin, Quantity, Reading,
+    Record, Severity, Subject, TagRead, Tick, Timestamp, Topic, Verb,
 };
 use std::collections::BTreeMap;
 use stream::rule::Ruleset;
@@ -44,6 +44,12 @@ impl Default for Stage {
     }
 }
 
+/// What the built-in rules expect of values: a script that expects something of its own expects nothing else.
+fn default_qualities() -> &'static str {
+    let at = DEFAULT_RULES.find("[[quality]]").expect("the built-in rules have some");
+    &DEFAULT_RULES[at..]
+}
+
 fn jobs(config: &DeviceConfig, rules: &str) -> (DeviceJob, AreaJob) {
     let rules = Ruleset::parse(rules).unwrap_or_else(|problems| panic!("{problems:#?}"));
     (
@@ -77,7 +83,10 @@ impl Stage {
                 (self.device, self.area) = jobs(&self.config, &self.rules);
                 Vec::new()
             }
-            [kind @ ("job" | "threshold" | "absence"), ..] => {
+            [kind @ ("job" | "threshold" | "absence" | "quality"), ..] => {
+                if *kind == "quality" {
+                    self.rules = self.rules.replace(default_qualities(), "");
+                }
                 let rule = line.trim_start_matches(kind).trim().replace("; ", "\n");
                 self.rules += &format!("[[{kind}]]\n{rule}\n");
                 (self.device, self.area) = jobs(&self.config, &self.rules);
@@ -273,7 +282,8 @@ fn show_observation(message: &Observation) -> String {
     if let Body::Readings(readings) = &message.body {
         for reading in readings {
             line += &format!(" {}={} {:?}", reading.quantity, reading.value, reading.quality.flag);
-            for test in [records::Test::Range, records::Test::Clock] {
+            use records::Test::*;
+            for test in [Gap, Range, Spike, Rate, FlatLine, Neighbour, Clock] {
                 if reading.quality.has_failed(test) {
                     line += &format!("({test:?})");
                 }
@@ -296,7 +306,16 @@ fn device(id: &str, family: &str, area: &str, options: &Options) -> Record {
         position: None,
         is_enabled: !options.has("off"),
         updated_at: options.get("at").map_or(Timestamp(MIDNIGHT - 60_000), |at| time(&at)),
+        limits: options.get("limits").map_or(Vec::new(), |text| text.split(',').map(limit).collect()),
     })
+}
+
+/// `quantity.kind:value`.
+fn limit(text: &str) -> Limit {
+    let (quantity, rest) = text.split_once('.').expect("quantity.kind:value");
+    let (kind, value) = rest.split_once(':').expect("quantity.kind:value");
+    let kind = LimitKind::from_name(kind).unwrap_or_else(|| panic!("no limit {kind}"));
+    Limit { quantity: Quantity::from_name(quantity), kind, value: value.parse().expect("a number") }
 }
 
 const OPTIONS: [&str; 5] = ["at", "seq", "epoch", "clock", "from"];

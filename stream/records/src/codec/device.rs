@@ -1,9 +1,11 @@
-//! Device: a registry entry. Empty names, rank 0 and "enabled" are left out.
+//! Device: a registry entry. Empty names, rank 0, "enabled" and no limits are left out.
 
-use super::DecodeError;
 use super::kind::{Kind, write_head};
 use super::map::MapReader;
-use crate::{Device, Name};
+use super::value::{Value, read_array, write_array};
+use super::{DecodeError, malformed};
+use crate::{Device, Limit, Name};
+use minicbor::Decoder;
 
 impl Device {
     /// Appends the bytes that [`crate::Record::encode`] would.
@@ -17,6 +19,7 @@ impl Device {
         map.optional(6, self.position.as_ref());
         map.unless(7, &!self.is_enabled, &false);
         map.field(8, &self.updated_at);
+        map.unless(9, &self.limits, &Vec::new());
     }
 }
 
@@ -30,5 +33,33 @@ pub(super) fn read(map: &mut MapReader<'_, '_>) -> Result<Device, DecodeError> {
         position: map.optional(6)?,
         is_enabled: !map.or(7, false)?,
         updated_at: map.field(8)?,
+        limits: map.or(9, Vec::new())?,
     })
+}
+
+/// One flat array, as readings are.
+impl Value for Vec<Limit> {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_array(self.len() * 3, out);
+        for Limit { quantity, kind, value } in self {
+            quantity.write(out);
+            kind.write(out);
+            value.write(out);
+        }
+    }
+
+    fn read(decoder: &mut Decoder<'_>) -> Result<Vec<Limit>, DecodeError> {
+        let items = read_array(decoder)?;
+        if !items.is_multiple_of(3) {
+            return Err(malformed("limits are triples"));
+        }
+        let read = |_| {
+            Ok(Limit {
+                quantity: Value::read(decoder)?,
+                kind: Value::read(decoder)?,
+                value: Value::read(decoder)?,
+            })
+        };
+        (0..items / 3).map(read).collect()
+    }
 }

@@ -3,7 +3,8 @@
 use super::head::{self, Major};
 use super::{DecodeError, malformed};
 use crate::{
-    Crs, Family, Name, Position, Quality, Quantity, Reason, StatedPosition, Timestamp, VehicleClass, Verb,
+    Crs, Family, LimitKind, Name, Position, Quality, Quantity, Reason, StatedPosition, Timestamp,
+    VehicleClass, Verb,
 };
 use minicbor::{Decoder, Encoder};
 
@@ -71,7 +72,7 @@ macro_rules! coded {
     )*};
 }
 
-coded!(Crs Family Reason VehicleClass Verb);
+coded!(Crs Family LimitKind Reason VehicleClass Verb);
 
 /// What has not been read.
 #[inline]

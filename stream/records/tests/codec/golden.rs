@@ -6,9 +6,10 @@
 use ciborium::{Value, cbor};
 use expect_test::{Expect, ExpectFile, expect, expect_file};
 use records::{
-    Action, Aggregate, Alert, AlertState, Body, Crs, DecodeError, Device, Family, Flag, Name, Observation,
-    Passage, Position, Quality, Quantity, Quarantined, Reading, Reason, Record, Severity, Sighting,
-    StatedPosition, Status, Subject, TagRead, Test, Tick, Timestamp, UseCase, VehicleClass, Verb, Window,
+    Action, Aggregate, Alert, AlertState, Body, Crs, DecodeError, Device, Family, Flag, Limit, LimitKind,
+    Name, Observation, Passage, Position, Quality, Quantity, Quarantined, Reading, Reason, Record, Severity,
+    Sighting, StatedPosition, Status, Subject, TagRead, Test, Tick, Timestamp, UseCase, VehicleClass, Verb,
+    Window,
 };
 
 const INGEST: Timestamp = Timestamp(1_767_225_600_250);
@@ -189,6 +190,7 @@ fn device() {
         position: Some(Position { lon: 113.5, lat: 22.25 }),
         is_enabled: false,
         updated_at: EVENT,
+        limits: Vec::new(),
     };
     check(
         &Record::Device(record),
@@ -197,6 +199,28 @@ fn device() {
             1 => "probe-1", 2 => 1, 3 => "Town hall", 4 => "centre", 5 => 4, 6 => [113.5, 22.25], 7 => true,
             8 => EVENT.0,
         }]),
+    );
+}
+
+#[test]
+fn a_device_with_limits_of_its_own() {
+    let limit = |name, kind, value| Limit { quantity: Quantity::from_name(name), kind, value };
+    let limits = vec![limit("pm2_5", LimitKind::Most, 500.0), limit("radon", LimitKind::GapSeconds, 90.0)];
+    let record = Device {
+        id: "probe-1".into(),
+        family: Family::Air,
+        label: Name::default(),
+        area: Name::default(),
+        rank: 0,
+        position: None,
+        is_enabled: true,
+        updated_at: EVENT,
+        limits,
+    };
+    check(
+        &Record::Device(record),
+        &expect_file!["../golden/device_limits_v1.hex"],
+        cbor!([1, 2, { 1 => "probe-1", 2 => 1, 8 => EVENT.0, 9 => [1, 2, 500.0, "radon", 9, 90.0] }]),
     );
 }
 

@@ -4,9 +4,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use records::{
-    Action, Aggregate, Alert, AlertState, Body, Crs, Device, Family, Flag, Name, Observation, Passage,
-    Position, Quality, Quantity, Quarantined, Reading, Reason, Record, Severity, Sighting, StatedPosition,
-    Status, Subject, TagRead, Tick, Timestamp, UseCase, VehicleClass, Verb, Window,
+    Action, Aggregate, Alert, AlertState, Body, Crs, Device, Family, Flag, Limit, LimitKind, Name,
+    Observation, Passage, Position, Quality, Quantity, Quarantined, Reading, Reason, Record, Severity,
+    Sighting, StatedPosition, Status, Subject, TagRead, Tick, Timestamp, UseCase, VehicleClass, Verb, Window,
 };
 
 pub fn record() -> impl Strategy<Value = Record> {
@@ -147,8 +147,9 @@ fn observation() -> impl Strategy<Value = Observation> {
 fn device() -> impl Strategy<Value = Device> {
     let names = (name(), name(), name());
     let family = proptest::sample::select(Family::ALL.to_vec());
-    (names, family, any::<u32>(), option::of(position()), any::<bool>(), time()).prop_map(
-        |((id, label, area), family, rank, position, is_enabled, updated_at)| Device {
+    let limits = vec(limit(), 0..4);
+    (names, family, any::<u32>(), option::of(position()), any::<bool>(), time(), limits).prop_map(
+        |((id, label, area), family, rank, position, is_enabled, updated_at, limits)| Device {
             id,
             family,
             label,
@@ -157,8 +158,14 @@ fn device() -> impl Strategy<Value = Device> {
             position,
             is_enabled,
             updated_at,
+            limits,
         },
     )
+}
+
+fn limit() -> impl Strategy<Value = Limit> {
+    let kind = proptest::sample::select(LimitKind::ALL.map(|(kind, _)| kind).to_vec());
+    (quantity(), kind, number()).prop_map(|(quantity, kind, value)| Limit { quantity, kind, value })
 }
 
 fn tick() -> impl Strategy<Value = Tick> {

@@ -24,15 +24,19 @@ const DAY: i64 = 86_400_000;
 const STALE: u32 = 5;
 
 /// What became of the device's word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Verdict {
     /// It said none: the ingest time stands for it, and that is no fault.
+    #[n(0)]
     Absent,
     /// Believed.
+    #[n(1)]
     Trusted,
     /// Known to be wrong, and by how much: corrected, and usable.
+    #[n(2)]
     Corrected,
     /// Known to be wrong, and not yet by how much (or not to be corrected, by policy): a guess.
+    #[n(3)]
     Doubted,
 }
 

@@ -17,6 +17,7 @@ fn device(id: &str, rank: u32) -> Device {
         position: None,
         is_enabled: true,
         updated_at: Timestamp(0),
+        limits: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{AirRule, PlantRule, QueueRule, RainRule, RouteRule, Ruleset, TagRule, Windows};
 use crate::rule::fields::Fields;
 use crate::rule::job::JobRule;
+use crate::rule::quality::QualityRule;
 use crate::rule::template::Word;
 use crate::rule::threshold::{Kind, ThresholdRule, read_source};
 use records::{Family, Name, UseCase};
@@ -20,6 +21,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Ruleset {
         queues: fields.tables("queue").into_iter().map(read_queue).collect(),
         routes: fields.tables("route").into_iter().map(read_route).collect(),
         jobs: fields.tables("job").into_iter().map(JobRule::read).collect(),
+        qualities: fields.tables("quality").into_iter().map(QualityRule::read).collect(),
     }
 }
 

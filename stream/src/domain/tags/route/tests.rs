@@ -28,6 +28,7 @@ fn reader(id: &str, rank: u32) -> Device {
         position: None,
         is_enabled: true,
         updated_at: Timestamp(0),
+        limits: Vec::new(),
     }
 }
 

@@ -1,13 +1,19 @@
-//! Quality of a reading: what its value and the device's clock say.
+//! Quality of a reading: what its value and the device's clock say, and what the values before and behind it do.
+
+mod sequel;
+mod track;
 
 use super::clock::Verdict;
-use records::ExactSum;
-use records::{Flag, Quality, Reading, Test};
+use crate::rule::QualityRule;
+use records::{ExactSum, Flag, Quality, Reading, Test, Timestamp};
+pub use sequel::{RuleOf, Sequel};
 
-/// Judges a reading: outside the plausible range of its quantity bad, inside good, of an unknown quantity as it
-/// was; from a doubted clock suspect, from a corrected one with a note of the test. A value that can't be summed (not finite, beyond [`ExactSum::MOST`]) is bad
-/// whatever the quantity. Returns whether the range test failed.
-pub fn judge(reading: &mut Reading, verdict: Verdict) -> bool {
+/// Judges a reading by itself: outside the plausible range of its quantity bad (IOOS QARTOD, test 4, what the sensor
+/// can say), outside what is expected of it suspect (tests 4 and 5, what the operator and the season say), inside good,
+/// of an unknown quantity as it was; from a doubted clock suspect, from a corrected one with a note of the test. A
+/// value that can't be summed (not finite, beyond [`ExactSum::MOST`]) is bad whatever the quantity. Returns whether the
+/// range test failed.
+pub fn judge(reading: &mut Reading, at: Timestamp, rule: Option<&QualityRule>, verdict: Verdict) -> bool {
     let is_outside = match reading.quantity.info() {
         Some(info) => !(info.min..=info.max).contains(&reading.value),
         None => !(-ExactSum::MOST..=ExactSum::MOST).contains(&reading.value),
@@ -17,8 +23,12 @@ pub fn judge(reading: &mut Reading, verdict: Verdict) -> bool {
     } else if reading.quality.flag == Flag::NotEvaluated && reading.quantity.code().is_some() {
         reading.quality.flag = Flag::Good;
     }
+    let is_unexpected = !is_outside && rule.is_some_and(|rule| !rule.expects(reading.value, at));
+    if is_unexpected {
+        reading.quality = reading.quality.failed(Test::Range, Flag::Suspect);
+    }
     reading.quality = by_clock(reading.quality, verdict);
-    is_outside
+    is_outside || is_unexpected
 }
 
 /// What a value that needs no range deserves: a count.
@@ -44,7 +54,7 @@ mod tests {
         let check = |name: &str, value: f64, verdict, expected: Flag| {
             let (quantity, quality) = (Quantity::from_name(name), Quality::default());
             let mut reading = Reading { quantity, value, quality };
-            let has_failed = judge(&mut reading, verdict);
+            let has_failed = judge(&mut reading, Timestamp(0), None, verdict);
             assert_eq!(reading.quality.flag, expected, "{name} {value}");
             assert_eq!(has_failed, reading.quality.has_failed(Test::Range));
             let is_noted = matches!(verdict, Verdict::Corrected | Verdict::Doubted);
@@ -69,7 +79,7 @@ mod tests {
     fn keeps_what_was_said_before() {
         let quality = Quality { flag: Flag::Missing, tests: 0 };
         let mut reading = Reading { quantity: Quantity::from_name("pm2_5"), value: 1.0, quality };
-        judge(&mut reading, Verdict::Trusted);
+        judge(&mut reading, Timestamp(0), None, Verdict::Trusted);
         assert_eq!(reading.quality, quality);
     }
 }
