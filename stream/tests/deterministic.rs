@@ -81,6 +81,18 @@ proptest! {
         }
     }
 
+    /// Workers that share the partitions of both jobs and fail now and then, each for itself.
+    #[test]
+    fn any_number_of_workers(seed: u64, chance: u64, commit in 1..200usize) {
+        let inputs = fleet::city(seed);
+        let expected = run(&inputs, (4, 4), 1, &calm(), 1000);
+        for workers in 2..=4 {
+            let (options, failing_percent) = (often(commit, 300), 10);
+            let disturbance = Disturbance { seed: chance, failing_percent, options, workers, ..calm() };
+            prop_assert_eq!(&run(&inputs, (4, 4), 1, &disturbance, 50), &expected, "{} workers", workers);
+        }
+    }
+
     #[test]
     fn any_batches(seed: u64, batch in 1..300usize, commit in 1..300usize) {
         let inputs = fleet::city(seed);

@@ -5,6 +5,9 @@ use records::{
     Aggregate, Alert, Commit, Delivery, LogError, MemoryLog, Name, Observation, Pipe, Record, Sighting, Topic,
 };
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::ops::Range;
+use std::task::Poll;
 use stream::rule::Ruleset;
 use stream::{AreaConfig, AreaJob, DeviceConfig, DeviceJob, Job, Metrics, Options, Partitions, StreamError};
 use tokio_util::sync::CancellationToken;
@@ -38,11 +41,19 @@ pub struct Disturbance {
     pub options: Options,
     /// How time is judged.
     pub config: DeviceConfig,
+    /// How many workers share the partitions of each job.
+    pub workers: u32,
 }
 
 /// No disturbance.
 pub fn calm() -> Disturbance {
-    Disturbance { seed: 0, failing_percent: 0, options: Options::default(), config: DeviceConfig::default() }
+    Disturbance {
+        seed: 0,
+        failing_percent: 0,
+        options: Options::default(),
+        config: DeviceConfig::default(),
+        workers: 1,
+    }
 }
 
 /// The built-in rules, and a user-defined job of every windowing.
@@ -69,9 +80,34 @@ async fn run_job<J: Job>(
     job: impl Fn() -> J,
     disturbance: &Disturbance,
 ) {
+    let share = |worker: u32| {
+        let bound = |worker: u32| partitions * worker / disturbance.workers;
+        run_worker(log, topic, bound(worker)..bound(worker + 1), &job, disturbance)
+    };
+    let mut workers: Vec<_> = (0..disturbance.workers).map(|worker| Some(Box::pin(share(worker)))).collect();
+    // One after the other is polled: whichever is ready goes on.
+    poll_fn(|cx| {
+        for worker in &mut workers {
+            let is_done = worker.as_mut().is_some_and(|running| running.as_mut().poll(cx).is_ready());
+            if is_done {
+                *worker = None;
+            }
+        }
+        if workers.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+async fn run_worker<J: Job>(
+    log: &MemoryLog,
+    topic: Topic,
+    partitions: Range<u32>,
+    job: &impl Fn() -> J,
+    disturbance: &Disturbance,
+) {
     let mut chance = Chance(disturbance.seed);
     loop {
-        let pipe = log.pipe(job().name(), topic, 0..partitions);
+        let pipe = log.pipe(job().name(), topic, partitions.clone());
         let pipe =
             Flaky { pipe, chance: Chance(chance.below(u64::MAX)), percent: disturbance.failing_percent };
         let metrics = Metrics::register(&prometheus::Registry::new()).expect("a fresh registry");
