@@ -1,6 +1,7 @@
 //! The loop: when it commits, what it does about silence, failures and foreign state.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::disallowed_methods, reason = "a test of the loop that waits, on paused time")]
 
 mod support;
 
