@@ -53,15 +53,23 @@ impl Cluster {
     /// # Errors
     /// They still do not, or a topic would break a promise.
     pub async fn connect_patiently(&self) -> Result<Engine, Failure> {
-        let began = Instant::now();
-        loop {
-            match self.connect().await {
-                Err(error @ ConnectError::Unavailable { .. }) if began.elapsed() < PATIENCE => {
-                    warn!("{}; trying again", Chain(&error));
-                    tokio::time::sleep(PAUSE).await;
-                }
-                met => return met.map_err(|error| Failure::because("log", &error)),
+        patiently(async || self.connect().await).await
+    }
+}
+
+/// Asks until there is an answer: brokers that start may answer for the cluster before every partition has a leader.
+///
+/// # Errors
+/// There is none within a minute, or asking again would not help.
+pub async fn patiently<T>(ask: impl AsyncFn() -> Result<T, ConnectError>) -> Result<T, Failure> {
+    let began = Instant::now();
+    loop {
+        match ask().await {
+            Err(error @ ConnectError::Unavailable { .. }) if began.elapsed() < PATIENCE => {
+                warn!("{}; trying again", Chain(&error));
+                tokio::time::sleep(PAUSE).await;
             }
+            answer => return answer.map_err(|error| Failure::because("log", &error)),
         }
     }
 }

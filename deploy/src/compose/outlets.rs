@@ -11,10 +11,10 @@ use store::Store;
 use tokio::net::TcpListener;
 
 use super::{Site, influx, registered, webhook};
-use crate::clock;
 use crate::command::Failure;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::{clock, cluster};
 
 /// Starts them all.
 ///
@@ -92,7 +92,7 @@ async fn open_store(config: &Config, path: &Path, log: &Engine) -> Result<Store,
         ..Default::default()
     };
     let store = Store::open(path, options).map_err(|error| Failure::because("time series", &error))?;
-    let ends = log.ends().await.map_err(|error| Failure::because("log", &error))?;
+    let ends = cluster::patiently(async || log.ends().await).await?;
     let ahead = store.offsets().into_iter().find(|(at, next)| ends.get(at).is_none_or(|end| next > end));
     match ahead {
         None => Ok(store),
