@@ -21,6 +21,7 @@ pub mod influx;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
+mod happenings;
 mod metrics;
 mod series;
 

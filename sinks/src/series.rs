@@ -1,6 +1,7 @@
 //! Topics `observations` and `aggregates` into the local store of time series.
 
 use crate::blocking::blocking;
+use crate::happenings;
 use crate::sink::decoded;
 use crate::{Clock, Metrics, Sink, SinkError, Written};
 use records::{Aggregate, Body, Fetched, Name, Observation, Offset, Quality, Reading, Record, Subject};
@@ -125,29 +126,36 @@ fn sink_error(error: StoreError) -> SinkError {
 
 /// Writes the rows of the records from offset `from` on. Returns whether memory is full.
 fn write_rows(store: &Store, fetched: &Fetched, from: Offset, written: &mut Written) -> bool {
-    let (mut raw, mut windows) = (Vec::new(), Vec::new());
+    let (mut raw, mut windows, mut happenings) = (Vec::new(), Vec::new(), Vec::new());
     for (_, record) in decoded(fetched, from, written) {
         match record {
             Record::Observation(observation) => {
                 written.saw(observation.ingest_time);
+                happenings::of_observation(&mut happenings, &observation);
                 raw_rows(&mut raw, observation);
             }
             Record::Aggregate(aggregate) => {
                 written.saw(aggregate.as_of);
                 windows.push(window_row(aggregate));
             }
+            Record::Sighting(sighting) => {
+                written.saw(sighting.as_of);
+                happenings.push(happenings::of_sighting(sighting));
+            }
             _ => {}
         }
     }
     let outcome = store.write(&raw, &windows);
-    written.rows = outcome.accepted as u64;
-    if outcome.refused > 0 {
-        tracing::error!(partition = %fetched.partition, rows = outcome.refused, "rows that can't be stored were left out");
+    let happened = store.write_happenings(&happenings);
+    written.rows = (outcome.accepted + happened.accepted) as u64;
+    let refused = outcome.refused + happened.refused;
+    if refused > 0 {
+        tracing::error!(partition = %fetched.partition, rows = refused, "rows that can't be stored were left out");
     }
-    outcome.is_over_bound
+    outcome.is_over_bound || happened.is_over_bound
 }
 
-/// A row per reading. Tag reads and passages leave what an operator charts of them: reads, vehicles, speeds.
+/// A row per reading. Tag reads and passages leave here what an operator charts of them: reads, vehicles, speeds.
 pub(crate) fn raw_rows(rows: &mut Vec<RawRow>, observation: Observation) {
     let Observation { device, device_time, event_time, ingest_time, body, .. } = observation;
     let mut add = |quantity: &str, event_time, value, quality| {

@@ -169,3 +169,47 @@ async fn the_newest_values_of_an_area_are_a_map_layer() {
                     met-1,Tianhe,weather,temperature,20,Cel,good,2026-11-22T07:59:00Z,2026-11-22T07:59:00Z\r\n";
     assert_eq!(String::from_utf8(csv).unwrap(), expected);
 }
+
+#[tokio::test]
+async fn a_tag_is_traced() {
+    let console = console().await;
+    let seen = |device: &str, area: &str, epc: &str, at: i64| {
+        Record::Sighting(records::Sighting {
+            area: area.into(),
+            device: device.into(),
+            epc: epc.into(),
+            first_seen: records::Timestamp(at),
+            last_seen: records::Timestamp(at + 500),
+            count: 4,
+            as_of: records::Timestamp(at + 2_000),
+        })
+    };
+    let (one, other) = ("E2801160600002084C1D0001", "E2801160600002084C1D0002");
+    let sightings = [
+        seen("gate-1", "line-1", one, T0 - 60_000),
+        seen("gate-2", "line-2", one, T0 - 30_000),
+        seen("gate-2", "line-2", other, T0 - 20_000),
+    ];
+    append(&console.log, Topic::Aggregates, &sightings).await;
+    eventually(async || (console.store.rows_in_memory() == 244).then_some(())).await;
+    let readers = async |path: String| {
+        let answer = ask_json(&console, &path).await;
+        let rows = answer["happenings"].as_array().unwrap().clone();
+        rows.iter().map(|row| row["device"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let tag = one.to_lowercase();
+    assert_eq!(readers(format!("/happenings?tag={tag}&{}", hour())).await, ["gate-1", "gate-2"]);
+    assert_eq!(readers(format!("/happenings?area=line-2&{}", hour())).await, ["gate-2", "gate-2"]);
+    assert_eq!(readers(format!("/happenings?device=gate-1,gate-3&{}", hour())).await, ["gate-1"]);
+    assert_eq!(readers(format!("/happenings?kind=passage&{}", hour())).await, [""; 0]);
+    let (_, _, csv) = ask(&console, &format!("/happenings?tag={other}&format=csv&{}", hour())).await;
+    let csv = String::from_utf8(csv).unwrap();
+    assert!(csv.lines().nth(1).unwrap().starts_with(&format!("sighting,gate-2,{other},line-2,")), "{csv}");
+    for refused in ["kind=flight", "limit=0", "limit=1&tag="] {
+        let (status, _, _) = ask(&console, &format!("/happenings?{refused}&{}", hour())).await;
+        let is_fine = refused.ends_with("tag=");
+        assert_eq!(status, if is_fine { 200 } else { 400 }, "{refused}");
+    }
+    let (status, _, body) = ask(&console, &format!("/happenings?limit=2&{}", hour())).await;
+    assert!(status == 400 && String::from_utf8_lossy(&body).contains("too_much"));
+}

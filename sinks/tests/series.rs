@@ -4,10 +4,10 @@
 mod support;
 
 use records::{
-    Aggregate, Body, MemoryLog, Passage, Quantity, Record, Subject, TagRead, Timestamp, Topic, VehicleClass,
-    Window,
+    Aggregate, Body, MemoryLog, Passage, Quantity, Record, Sighting, Subject, TagRead, Timestamp, Topic,
+    VehicleClass, Window,
 };
-use sinks::store::{Options, Store};
+use sinks::store::{Happening, Options, Store, Trace};
 use sinks::{SeriesSink, SinkError};
 use std::path::Path;
 use std::time::Duration;
@@ -91,6 +91,18 @@ async fn what_was_not_sealed_is_read_from_the_log_again() {
     assert_eq!(values(&store, "a", "pm2_5"), [1.0]);
 }
 
+fn sighting(epc: &str) -> Record {
+    Record::Sighting(Sighting {
+        area: "Ring".into(),
+        device: "gate".into(),
+        epc: epc.into(),
+        first_seen: Timestamp(T0 - 2_000),
+        last_seen: Timestamp(T0),
+        count: 5,
+        as_of: Timestamp(T0 + 3_000),
+    })
+}
+
 #[tokio::test]
 async fn rows_of_every_kind() {
     let folder = tempfile::tempdir().unwrap();
@@ -123,6 +135,7 @@ async fn rows_of_every_kind() {
     let area = || Subject::Area("radar".into());
     append(&log, Topic::Aggregates, &[aggregate(area(), 0, 40.0), aggregate(area(), 1, 41.0)]).await;
     append(&log, Topic::Aggregates, &[aggregate(Subject::Device("radar".into()), 0, 60.0)]).await;
+    append(&log, Topic::Aggregates, &[sighting("E2801160600002084C1D0001")]).await;
     log.close();
     let store = open(folder.path());
     run_to_end(&log, &store).await.unwrap();
@@ -137,4 +150,17 @@ async fn rows_of_every_kind() {
     };
     assert_eq!(windows("area/radar"), [41.0], "an area and a device of one name are two; the revision wins");
     assert_eq!(windows("radar"), [60.0]);
+    let (from, to) = (Timestamp(0), Timestamp(T0 * 2));
+    let all = Trace { kinds: &Happening::ALL, tag: None, devices: None, area: None, from, to, limit: 100 };
+    let told = |trace: Trace<'_>| -> Vec<(Happening, i64, i64, u32)> {
+        let rows = store.trace(trace).unwrap();
+        rows.iter().map(|row| (row.kind, row.at.0 - T0, row.until.0 - T0, row.count)).collect()
+    };
+    let tag = Some("E2801160600002084C1D0001");
+    assert_eq!(
+        told(Trace { tag, ..all }),
+        [(Happening::Sighting, -2_000, 0, 5), (Happening::TagRead, 0, 0, 3)]
+    );
+    let passages = told(Trace { kinds: &[Happening::Passage], ..all });
+    assert_eq!(passages.iter().map(|row| row.1).collect::<Vec<_>>(), [0, 900, 1_800], "corrected too");
 }

@@ -3,6 +3,7 @@
 //! On loopback it asks for nothing; anywhere else it wants a login (see [`Login`]).
 
 mod guard;
+mod happenings;
 
 mod login;
 
@@ -96,6 +97,7 @@ pub fn router(console: ConsoleState) -> Router {
         .route("/series", get(series::series))
         .route("/query", get(query::query))
         .route("/latest", get(latest::latest))
+        .route("/happenings", get(happenings::happenings))
         .route("/alerts", get(alerts::list))
         .route("/alerts/acknowledge", post(alerts::acknowledge))
         .route("/alerts/{*id}", get(alerts::one))

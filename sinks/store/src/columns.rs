@@ -256,7 +256,7 @@ pub(crate) fn put_values<T: DataType>(
     column.close()
 }
 
-pub(crate) fn put<T: DataType, P: Copy>(
+pub(crate) fn put<T: DataType, P>(
     group: &mut SerializedRowGroupWriter<'_, File>,
     points: &[P],
     value: impl Fn(&P) -> T::T,
@@ -265,7 +265,7 @@ pub(crate) fn put<T: DataType, P: Copy>(
     put_values::<T>(group, &values, None)
 }
 
-pub(crate) fn put_optional<T: DataType, P: Copy>(
+pub(crate) fn put_optional<T: DataType, P>(
     group: &mut SerializedRowGroupWriter<'_, File>,
     points: &[P],
     value: impl Fn(&P) -> Option<T::T>,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Kind {
     Observations,
     Aggregates,
+    Happenings,
     /// Raw values by the minute, …
     Minutes,
     /// … the hour …
@@ -18,7 +19,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::Observations, Kind::Aggregates, Kind::Minutes, Kind::Hours, Kind::Days];
+    pub const ALL: [Kind; 6] =
+        [Kind::Observations, Kind::Aggregates, Kind::Happenings, Kind::Minutes, Kind::Hours, Kind::Days];
 
     /// The roll-ups, from the finest.
     pub const ROLL_UPS: [Kind; 3] = [Kind::Minutes, Kind::Hours, Kind::Days];
@@ -28,6 +30,7 @@ impl Kind {
         match self {
             Kind::Observations => "observations",
             Kind::Aggregates => "aggregates",
+            Kind::Happenings => "happenings",
             Kind::Minutes => "rollup_1m",
             Kind::Hours => "rollup_1h",
             Kind::Days => "rollup_1d",
@@ -41,7 +44,7 @@ impl Kind {
     /// Width of a roll-up's spans, milliseconds; 0 for what is not rolled up.
     pub const fn width(self) -> i64 {
         match self {
-            Kind::Observations | Kind::Aggregates => 0,
+            Kind::Observations | Kind::Aggregates | Kind::Happenings => 0,
             Kind::Minutes => 60_000,
             Kind::Hours => 3_600_000,
             Kind::Days => DAY_MS,

@@ -18,6 +18,7 @@ mod point;
 
 mod columns;
 mod day;
+mod happened;
 mod index;
 mod manifest;
 mod seal;
@@ -31,6 +32,7 @@ mod joined;
 mod pages;
 mod reading;
 mod rolled;
+mod tracing_back;
 mod view;
 
 mod merge;
@@ -47,9 +49,11 @@ mod tests;
 pub use backup::{Copied, CopyError, backup, restore};
 pub use bucket::Bucket;
 pub use error::StoreError;
+pub use happened::{Happening, HappeningRow};
 pub use joined::{Joined, Spans, usual_width};
 pub use latest::Latest;
 pub use query::{Points, SeriesInfo, SeriesKind};
 pub use rows::{AggregateRow, RawRow, Written};
 pub use store::{Damaged, Options, Sealed, Store};
+pub use tracing_back::Trace;
 pub use verify::{Fault, Verified, verify};

@@ -1,6 +1,7 @@
 //! The rows that are not sealed yet.
 
 use crate::catalog::SeriesId;
+use crate::happened::HappeningPoint;
 use crate::point::{Point, RawPoint, WindowPoint};
 
 /// Rows in the order of writing; those of one series are chained from the newest to the oldest.
@@ -38,7 +39,7 @@ impl<P: Point> Table<P> {
         let first = out.len();
         let mut row = self.heads.get(series.index()).copied().unwrap_or(NONE);
         while let Some((point, previous)) = self.rows.get(row as usize) {
-            out.push(*point);
+            out.push(point.clone());
             row = *previous;
         }
         out[first..].reverse();
@@ -54,14 +55,20 @@ impl<P: Point> Table<P> {
 pub(crate) struct Memory {
     pub raw: Table<RawPoint>,
     pub windows: Table<WindowPoint>,
+    pub happenings: Table<HappeningPoint>,
 }
 
 impl Memory {
     pub fn new() -> Memory {
-        Memory { raw: Table::new(), windows: Table::new() }
+        Memory { raw: Table::new(), windows: Table::new(), happenings: Table::new() }
+    }
+
+    /// The series that have rows, some more than once.
+    pub fn series(&self) -> impl Iterator<Item = SeriesId> + '_ {
+        self.raw.series().chain(self.windows.series()).chain(self.happenings.series())
     }
 
     pub fn len(&self) -> usize {
-        self.raw.len() + self.windows.len()
+        self.raw.len() + self.windows.len() + self.happenings.len()
     }
 }

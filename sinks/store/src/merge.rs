@@ -4,6 +4,7 @@ use crate::StoreError;
 use crate::catalog::{SeriesId, SeriesName};
 use crate::columns::Layout;
 use crate::day::{Day, Kind};
+use crate::happened::HappeningPoint;
 use crate::index::Entry;
 use crate::manifest::Change;
 use crate::point::{RawPoint, WindowPoint};
@@ -49,6 +50,7 @@ impl Store {
             let merged = match first.kind {
                 Kind::Observations => self.merge::<RawPoint>(&parts, !rolled.is_empty()),
                 Kind::Aggregates => self.merge::<WindowPoint>(&parts, false),
+                Kind::Happenings => self.merge::<HappeningPoint>(&parts, false),
                 Kind::Minutes | Kind::Hours | Kind::Days => self.merge::<RollPoint>(&parts, false),
             };
             if self.heed(merged)? {

@@ -7,12 +7,12 @@ use std::cmp::Ordering;
 /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999Z: what calendars on the reading side understand.
 const REPRESENTABLE: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
 
-fn is_representable(at: Timestamp) -> bool {
+pub(crate) fn is_representable(at: Timestamp) -> bool {
     REPRESENTABLE.contains(&at.millis())
 }
 
-/// What raw values and windows have in common: a place in a series.
-pub(crate) trait Point: Copy + Send + Sync + 'static {
+/// What all rows have in common: a place in a series.
+pub(crate) trait Point: Clone + Send + Sync + 'static {
     /// The time by which it is stored and found, milliseconds.
     fn time(&self) -> i64;
     /// Length of its window, milliseconds; 0 for a raw value.
@@ -27,7 +27,7 @@ pub(crate) trait Point: Copy + Send + Sync + 'static {
         points.dedup_by(|later, earlier| {
             let is_replaced = later.replaces(earlier);
             if is_replaced {
-                *earlier = *later;
+                std::mem::swap(earlier, later);
             }
             is_replaced
         });

@@ -27,7 +27,7 @@ impl From<StoreError> for ReadError {
 }
 
 /// What can be read from a row group: all columns of a row, or those that a question needs.
-pub(crate) trait Stored: Copy {
+pub(crate) trait Stored: Clone {
     /// The columns, each at the same row.
     type Columns;
     fn open(group: &Group<'_>) -> Result<Self::Columns, ReadError>;

@@ -10,8 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What goes together when there is too much, and in which order.
-const FIRST_TO_GO: [&[Kind]; 4] =
-    [&[Kind::Observations, Kind::Aggregates], &[Kind::Minutes], &[Kind::Hours], &[Kind::Days]];
+const FIRST_TO_GO: [&[Kind]; 4] = [
+    &[Kind::Observations, Kind::Aggregates, Kind::Happenings],
+    &[Kind::Minutes],
+    &[Kind::Hours],
+    &[Kind::Days],
+];
 
 impl Store {
     /// Removes folders that are over their retention or beyond the budget. Raw values stay until they are rolled up.
@@ -64,6 +68,7 @@ fn cutoffs(options: &Options, now: Timestamp) -> BTreeMap<Kind, Day> {
     let retentions = [
         (Kind::Observations, options.retention),
         (Kind::Aggregates, options.retention),
+        (Kind::Happenings, options.retention),
         (Kind::Minutes, options.minutes_retention),
         (Kind::Hours, options.hours_retention),
         (Kind::Days, options.days_retention),

@@ -4,6 +4,7 @@ use crate::StoreError;
 use crate::catalog::{SeriesId, SeriesName};
 use crate::columns::Buffered;
 use crate::day::Day;
+use crate::happened::HappeningPoint;
 use crate::manifest::Change;
 use crate::memory::Memory;
 use crate::point::{RawPoint, WindowPoint};
@@ -32,6 +33,7 @@ impl Store {
             raw.iter().filter_map(|series| Some((series.id, *series.points.last()?))).collect();
         let mut files = self.write_days(raw)?;
         files.extend(self.write_days(frozen.series::<WindowPoint>())?);
+        files.extend(self.write_days(frozen.series::<HappeningPoint>())?);
         let change = Change {
             added: &files,
             series: &frozen.new_series,
@@ -58,8 +60,7 @@ impl Store {
         tables.filling_since = None;
         let memory = tables.frozen.clone();
         let named = |id: SeriesId| (id, tables.catalog.name(id).clone());
-        let mut ids: Vec<SeriesId> =
-            memory.iter().flat_map(|memory| memory.raw.series().chain(memory.windows.series())).collect();
+        let mut ids: Vec<SeriesId> = memory.iter().flat_map(|memory| memory.series()).collect();
         ids.sort_unstable();
         ids.dedup();
         let new = (0..).map(SeriesId).take(tables.catalog.len()).skip(tables.persisted_series);

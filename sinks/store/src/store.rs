@@ -2,6 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::day::Kind;
+use crate::happened::HappeningPoint;
 use crate::latest::LatestTable;
 use crate::manifest::{Change, Contents, Manifest};
 use crate::memory::Memory;
@@ -10,7 +11,7 @@ use crate::sealed::{FileSet, SealedFile};
 use crate::steps::{Step, Steps};
 use crate::upkeep::remove_strays;
 use crate::writing::sync_dir;
-use crate::{AggregateRow, RawRow, StoreError, Written};
+use crate::{AggregateRow, HappeningRow, RawRow, StoreError, Written};
 use records::{Name, Offset, Timestamp, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
@@ -29,7 +30,7 @@ pub struct Options {
     pub seal_age: Duration,
     /// Rows in memory above which [`Written::is_over_bound`] is set. About 60 bytes each.
     pub memory_rows: usize,
-    /// Whole days of observations and windows older than this are removed by [`Store::maintain`]; `None` keeps
+    /// Whole days of values, windows and what happened older than this are removed by [`Store::maintain`]; `None` keeps
     /// everything.
     pub retention: Option<Duration>,
     /// The same for the roll-ups of a minute (whole days), …
@@ -143,6 +144,16 @@ impl Store {
             refused: raw.len() + aggregates.len() - accepted,
             is_over_bound: tables.rows() > self.shared.options.memory_rows,
         }
+    }
+
+    /// The same for what happened once.
+    pub fn write_happenings(&self, rows: &[HappeningRow]) -> Written {
+        let mut tables = self.tables_mut();
+        let before = tables.rows();
+        tables.add_happenings(rows);
+        let accepted = tables.rows() - before;
+        let is_over_bound = tables.rows() > self.shared.options.memory_rows;
+        Written { accepted, refused: rows.len() - accepted, is_over_bound }
     }
 
     /// Whether there are enough rows in memory, or old enough ones, to seal. Age counts from the first call that
@@ -327,6 +338,17 @@ impl Tables {
             let subject = self.catalog.intern_subject(&row.subject);
             let id = self.catalog.intern(subject, &row.subject, &row.quantity);
             self.memory.windows.push(id, point);
+        }
+    }
+}
+
+impl Tables {
+    fn add_happenings(&mut self, rows: &[HappeningRow]) {
+        for row in rows {
+            let Some(point) = HappeningPoint::new(row) else { continue };
+            let subject = self.catalog.intern_subject(&row.device);
+            let id = self.catalog.intern(subject, &row.device, &Name::new_static(row.kind.name()));
+            self.memory.happenings.push(id, point);
         }
     }
 }

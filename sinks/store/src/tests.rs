@@ -10,3 +10,4 @@ mod properties;
 mod readers;
 mod rollups;
 mod several;
+mod traces;

@@ -248,7 +248,7 @@ fn memory_of<P: Buffered>(tables: &Tables, series: SeriesId) -> Vec<P> {
 /// What is stored of a series, by kind, without reading a file.
 pub(crate) fn describe(tables: &Tables, series: SeriesId, found: &mut Vec<SeriesInfo>) {
     let quantity = &tables.catalog.name(series).quantity;
-    for file in tables.files.all().filter(|file| file.kind.width() == 0) {
+    for file in tables.files.all().filter(|file| matches!(file.kind, Kind::Observations | Kind::Aggregates)) {
         let day = file.day.start();
         for entry in entries_of(&file.index, series) {
             let span = (day + i64::from(entry.first), day + i64::from(entry.last));

@@ -97,7 +97,7 @@ pub fn copy(from: &Path, to: &Path) {
 /// The names of all files in the partitions, sorted.
 pub fn files(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    for kind in ["aggregates", "observations", "rollup_1d", "rollup_1h", "rollup_1m"] {
+    for kind in ["aggregates", "happenings", "observations", "rollup_1d", "rollup_1h", "rollup_1m"] {
         for day in std::fs::read_dir(dir.join(kind)).expect("read") {
             let day = day.expect("read").path();
             for file in std::fs::read_dir(&day).expect("read") {

@@ -204,7 +204,7 @@ fn check(deeds: Vec<Deed>, questions: &[(i64, i64, i64, i64)], retentions: Reten
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(4)))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.div_ceil(10)))]
 
     #[test]
     fn roll_ups_answer_as_the_values_would(
