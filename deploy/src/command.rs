@@ -8,6 +8,7 @@ mod import;
 pub mod log;
 pub mod password;
 pub mod store;
+pub mod subscriber;
 pub mod topic;
 
 use std::fmt::Display;

@@ -54,6 +54,9 @@ enum Command {
     /// Register devices and manage what they prove themselves by
     #[command(subcommand)]
     Device(command::device::Command),
+    /// Register those who subscribe over MQTT, and say what they may be sent
+    #[command(subcommand)]
+    Subscriber(command::subscriber::Command),
     /// Verify, back up and restore the time series on disk
     #[command(subcommand)]
     Store(command::store::Command),
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
             Some(sample) => command::check::try_sample(&file, &sample, topic.as_deref()),
         },
         Command::Device(device) => command::device::run(config, device),
+        Command::Subscriber(subscriber) => command::subscriber::run(config, subscriber),
         Command::Store(store) => command::store::run(config, store),
         Command::Log(log) => command::log::run(config, log),
         Command::Topic(topic) => command::topic::run(config, &topic),

@@ -4,7 +4,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use firmware_protocol::{FrameContent, FrameQuantity, FrameReading, TelemetryFrame};
-use gateway::{Limits, Listener, Metrics, NewDevice, Registry};
+use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, Parts, Registry};
 use records::{AppendError, Batch, Crs, Family, Offset, Producer, Timestamp, Topic, TopicPartition};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -47,11 +47,14 @@ fn sessions(criterion: &mut Criterion) {
     let clock: gateway::Clock = Arc::new(move || now);
     let running = runtime.spawn(gateway::run(
         vec![Listener::plain(listener)],
-        Nowhere,
-        registry,
-        clock,
-        Limits::default(),
-        metrics,
+        Parts {
+            log: Nowhere,
+            registry,
+            fanout: Arc::new(Fanout::new(&Limits::default(), metrics.clone())),
+            clock,
+            limits: Limits::default(),
+            metrics,
+        },
         stop.clone(),
     ));
 

@@ -3,7 +3,7 @@
 //!
 //! Clients and gateway share the machine. Half of the connections stay open until the last one is through.
 
-use gateway::{Limits, Listener, Metrics, NewDevice, Registry};
+use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, Parts, Registry};
 use records::{Crs, Family, MemoryLog, Timestamp};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,11 +44,14 @@ async fn storm() {
     let (log, clock): (_, gateway::Clock) = (MemoryLog::new(|_| 4), Arc::new(move || now));
     let running = tokio::spawn(gateway::run(
         vec![Listener::plain(listener)],
-        log,
-        registry,
-        clock,
-        Limits::default(),
-        metrics,
+        Parts {
+            log,
+            registry,
+            fanout: Arc::new(Fanout::new(&Limits::default(), metrics.clone())),
+            clock,
+            limits: Limits::default(),
+            metrics,
+        },
         stop.clone(),
     ));
     // The gateway accepts once all entries stand on the log; this one is in neither figure.

@@ -8,7 +8,7 @@ use crate::outage::{Closed, Outage};
 use crate::session::{Refusal, serve};
 use crate::sessions::Sessions;
 use crate::throttle::Throttle;
-use crate::{Clock, Directory, GatewayError, Limits, Listener, Metrics, RegistryError, Tls};
+use crate::{Clock, Directory, Fanout, GatewayError, Limits, Listener, Metrics, RegistryError, Role, Tls};
 use records::{Device, Producer};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,19 +38,19 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// The registry could not be read at the start, or the log was closed under the gateway.
 pub async fn run<P: Producer, D: Directory>(
     listeners: Vec<Listener>,
-    log: P,
-    registry: Arc<D>,
-    clock: Clock,
-    limits: Limits,
-    metrics: Arc<Metrics>,
+    parts: Parts<P, D>,
     stop: CancellationToken,
 ) -> Result<(), GatewayError> {
-    let gate = Arc::new(Gate::new(log, registry, clock, limits, metrics, stop.child_token())?);
+    let gate = Arc::new(Gate::new(parts, stop.child_token())?);
     let devices = refresh(&gate).await.map_err(GatewayError::Registry)?;
     tracing::info!(devices = devices.len(), "registry read");
 
     let sessions = TaskTracker::new();
     let (changed, changes) = unbounded_channel();
+    let mut beside = JoinSet::new();
+    let fanout = gate.fanout.clone();
+    // In a task of its own, so that subscribers keep nobody waiting; it ends with this set.
+    beside.spawn(async move { fanout.run().await });
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
         () = gate.log_closed.cancelled() => Err(Closed),
@@ -63,12 +63,29 @@ pub async fn run<P: Producer, D: Directory>(
     ended.map_err(|Closed| GatewayError::LogClosed)
 }
 
+/// What a gateway is made of.
+pub struct Parts<P, D> {
+    /// Where readings go.
+    pub log: P,
+    /// Who may connect.
+    pub registry: Arc<D>,
+    /// The subscribing side; of one gateway alone.
+    pub fanout: Arc<Fanout>,
+    /// What time it is.
+    pub clock: Clock,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+}
+
 /// What all sessions share.
 pub(crate) struct Gate<P: Producer> {
     pub log: P,
     pub roster: Arc<Roster>,
     pub sessions: Arc<Sessions>,
     pub kept: Kept,
+    pub fanout: Arc<Fanout>,
     pub outage: Arc<Outage>,
     pub clock: Clock,
     pub limits: Limits,
@@ -81,20 +98,15 @@ pub(crate) struct Gate<P: Producer> {
 }
 
 impl<P: Producer> Gate<P> {
-    fn new(
-        log: P,
-        registry: Arc<dyn Directory>,
-        clock: Clock,
-        limits: Limits,
-        metrics: Arc<Metrics>,
-        stop: CancellationToken,
-    ) -> Result<Gate<P>, GatewayError> {
+    fn new<D: Directory>(parts: Parts<P, D>, stop: CancellationToken) -> Result<Gate<P>, GatewayError> {
+        let Parts { log, registry, fanout, clock, limits, metrics } = parts;
         let outage = Outage::new(metrics.clone());
         Ok(Gate {
             log,
             roster: Arc::new(Roster::new(registry, clock.clone(), limits.max_verifications)?),
             sessions: Arc::default(),
             kept: Kept::new(limits.max_kept_sessions, metrics.kept_sessions.clone()),
+            fanout,
             announcer: Announcer::new(outage.clone()),
             outage,
             clock,
@@ -130,11 +142,12 @@ async fn refresh<P: Producer>(gate: &Gate<P>) -> Result<Vec<Device>, RegistryErr
     let roster = gate.roster.clone();
     let refresh = tokio::task::spawn_blocking(move || roster.refresh());
     let Ok(changed) = refresh.await else { return Ok(Vec::new()) };
-    let devices: Vec<Device> = changed?.iter().map(|entry| entry.device.clone()).collect();
-    for device in &devices {
-        gate.sessions.revoke(&device.id, gate.roster.current_fingerprint(&device.id));
+    let changed = changed?;
+    for entry in &changed {
+        gate.sessions.revoke(&entry.device.id, gate.roster.current_fingerprint(&entry.device.id));
     }
-    Ok(devices)
+    let devices = changed.iter().filter(|entry| entry.role == Role::Device);
+    Ok(devices.map(|entry| entry.device.clone()).collect())
 }
 
 async fn watch_registry<P: Producer>(gate: &Gate<P>, changed: &UnboundedSender<Vec<Device>>) {
@@ -179,6 +192,7 @@ async fn sweep<P: Producer>(gate: &Gate<P>) {
         gate.sessions.expire((gate.clock)());
         if gate.sessions.now().is_multiple_of(PURGE_TICKS) {
             gate.kept.purge(gate.sessions.now());
+            gate.fanout.purge((gate.clock)());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Who may connect: the registry as the running gateway knows it.
 
 use crate::registry::{Bearer, check_token};
-use crate::{Clock, Directory, Entry, GatewayError, RegistryError};
+use crate::{Clock, Directory, Entry, GatewayError, RegistryError, Role};
 use records::{Crs, Device, Name, Timestamp};
 use rustc_hash::{FxHashMap, FxHasher};
 use sha2::{Digest, Sha256};
@@ -44,6 +44,7 @@ pub(crate) enum Denial {
 #[derive(Clone, Debug)]
 pub(crate) struct Proven {
     pub device: Device,
+    pub role: Role,
     /// The system of the positions that it states.
     pub crs: Crs,
     /// Identifies the credential it was proved by; see [`Roster::current_fingerprint`].
@@ -88,6 +89,12 @@ impl Roster {
     pub(crate) fn current_fingerprint(&self, id: &str) -> Option<u64> {
         let known = self.known();
         known.entries.get(id).filter(|entry| entry.device.is_enabled).map(|entry| fingerprint(entry))
+    }
+
+    /// Whether an identity may subscribe to a valid filter.
+    pub(crate) fn may_subscribe(&self, id: &str, filter: &str) -> bool {
+        let entry = self.known().entries.get(id).cloned();
+        entry.is_some_and(|entry| entry.device.is_enabled && entry.role.may_subscribe(id, filter))
     }
 
     /// Takes over what has changed in the registry since the last call, and returns it. Blocks.
@@ -157,14 +164,22 @@ impl Known {
 
 fn admit(entry: &Entry, until: Option<Timestamp>) -> Result<Proven, Denial> {
     if entry.device.is_enabled {
-        Ok(Proven { device: entry.device.clone(), crs: entry.crs, fingerprint: fingerprint(entry), until })
+        Ok(Proven {
+            device: entry.device.clone(),
+            role: entry.role.clone(),
+            crs: entry.crs,
+            fingerprint: fingerprint(entry),
+            until,
+        })
     } else {
         Err(Denial::Disabled)
     }
 }
 
+/// Of the credential and of what it gives a right to: when either changes, the sessions under it are over.
 fn fingerprint(entry: &Entry) -> u64 {
     let mut hasher = FxHasher::default();
     entry.credential.as_str().hash(&mut hasher);
+    entry.role.hash(&mut hasher);
     hasher.finish()
 }

@@ -1,6 +1,6 @@
 //! Sessions whose connection is gone, for as long as they are to outlive it (MQTT 5, 4.1; MQTT 3.1.1, 4.1).
 
-use crate::session::Received;
+use crate::session::{Received, Subscriber};
 use crate::sessions::{Client, Sessions};
 use prometheus::IntGauge;
 use records::Name;
@@ -15,11 +15,25 @@ pub(crate) struct Kept {
     count: IntGauge,
 }
 
+/// What a session is without its connection.
+#[derive(Debug, Default)]
+pub(crate) struct Absence {
+    pub received: Received,
+    pub subscriber: Option<Box<Subscriber>>,
+}
+
+impl Absence {
+    /// For another connection; `None` when something was lost that the client was owed.
+    pub(crate) fn resume(mut self) -> Option<Absence> {
+        self.subscriber.as_mut().is_none_or(|it| it.resume()).then_some(self)
+    }
+}
+
 /// A session without a connection.
 #[derive(Debug)]
 struct Absent {
     client_id: Name,
-    received: Received,
+    absence: Absence,
     /// The tick from which on it is gone.
     until: u32,
 }
@@ -30,7 +44,7 @@ impl Kept {
     }
 
     /// Keeps a session for `expiry` seconds from the tick `now` on.
-    pub(crate) fn put(&self, client: &Client, received: Received, expiry: u32, now: u32) {
+    pub(crate) fn put(&self, client: &Client, absence: Absence, expiry: u32, now: u32) {
         let until = now.saturating_add(expiry.saturating_mul(Sessions::TICKS_PER_SECOND));
         let mut by_device = self.lock();
         let absent = by_device.entry(client.device.clone()).or_default();
@@ -38,12 +52,12 @@ impl Kept {
             absent.remove(0);
             self.count.dec();
         }
-        absent.push(Absent { client_id: client.id.clone(), received, until });
+        absent.push(Absent { client_id: client.id.clone(), absence, until });
         self.count.inc();
     }
 
     /// Takes a session out, if it is there at the tick `now`.
-    pub(crate) fn take(&self, client: &Client, now: u32) -> Option<Received> {
+    pub(crate) fn take(&self, client: &Client, now: u32) -> Option<Absence> {
         let mut by_device = self.lock();
         let absent = by_device.get_mut(&client.device)?;
         let place = absent.iter().position(|absent| absent.client_id == client.id)?;
@@ -52,7 +66,7 @@ impl Kept {
             by_device.remove(&client.device);
         }
         self.count.dec();
-        (now < found.until).then_some(found.received)
+        (now < found.until).then_some(found.absence)
     }
 
     /// Forgets those that are gone by the tick `now`.
@@ -87,7 +101,7 @@ mod tests {
     fn a_session_is_there_until_its_time() {
         let kept = kept(9);
         for id in ["a", "b", "c"] {
-            kept.put(&client(id), Received::default(), 2, 10);
+            kept.put(&client(id), Absence::default(), 2, 10);
         }
         assert!(kept.take(&client("a"), 13).is_some());
         assert!(kept.take(&client("a"), 13).is_none());
@@ -97,7 +111,7 @@ mod tests {
         kept.purge(14);
         assert_eq!(kept.count.get(), 0);
         assert!(kept.lock().is_empty());
-        kept.put(&client("a"), Received::default(), u32::MAX, 10);
+        kept.put(&client("a"), Absence::default(), u32::MAX, 10);
         kept.purge(u32::MAX - 1);
         assert!(kept.take(&client("a"), u32::MAX - 1).is_some());
     }
@@ -106,7 +120,7 @@ mod tests {
     fn the_oldest_of_a_device_gives_way() {
         let kept = kept(2);
         let ids = ["a", "b", "c"];
-        ids.iter().for_each(|id| kept.put(&client(id), Received::default(), 9, 0));
+        ids.iter().for_each(|id| kept.put(&client(id), Absence::default(), 9, 0));
         assert_eq!(ids.map(|id| kept.take(&client(id), 1).is_some()), [false, true, true]);
         assert_eq!(kept.count.get(), 0);
     }

@@ -11,6 +11,8 @@ mod limits;
 
 mod session;
 
+mod fanout;
+
 mod listener;
 mod packet;
 mod tls;
@@ -21,6 +23,7 @@ pub mod normalize;
 pub mod forward;
 pub mod source;
 
+mod acl;
 mod announce;
 mod identity;
 mod kept;
@@ -32,12 +35,14 @@ mod throttle;
 mod error;
 mod metrics;
 
+pub use acl::Role;
 pub use error::{GatewayError, RegistryError};
-pub use gateway::run;
+pub use fanout::Fanout;
+pub use gateway::{Parts, run};
 pub use limits::Limits;
 pub use listener::Listener;
 pub use metrics::Metrics;
-pub use registry::{Credential, Directory, Entry, NewDevice, Password, Registry};
+pub use registry::{Credential, Directory, Entry, NewDevice, NewSubscriber, Password, Registry};
 pub use source::{MqttVersion, Source, SourceConfig};
 
 pub use tls::{Tls, TlsError};

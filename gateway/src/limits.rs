@@ -32,6 +32,18 @@ pub struct Limits {
     pub max_waiting_bytes: usize,
     /// How long a session that ends may take to bring what it has received to the log.
     pub drain_timeout: Duration,
+    /// Topic filters of one session.
+    pub max_subscriptions: usize,
+    /// Messages that may wait for one subscriber, also while it is away; one more of QoS above 0 ends its session.
+    pub max_queued_messages: usize,
+    /// The same in bytes.
+    pub max_queued_bytes: usize,
+    /// Messages that are retained.
+    pub max_retained_messages: usize,
+    /// The same in bytes.
+    pub max_retained_bytes: usize,
+    /// Bytes that may wait for the router.
+    pub max_fanout_bytes: usize,
     /// Passwords checked against their hash at once; the others wait.
     pub max_verifications: usize,
 }
@@ -61,6 +73,12 @@ impl Default for Limits {
             max_waiting_messages: 4096,
             max_waiting_bytes: 512 << 10,
             drain_timeout: Duration::from_secs(5),
+            max_subscriptions: 256,
+            max_queued_messages: 10_000,
+            max_queued_bytes: 16 << 20,
+            max_retained_messages: 100_000,
+            max_retained_bytes: 64 << 20,
+            max_fanout_bytes: 32 << 20,
             max_verifications: 2,
         }
     }

@@ -15,6 +15,17 @@ pub struct Metrics {
     pub(crate) forbidden: IntCounter,
     abandoned: IntCounter,
     pub(crate) repeated: IntCounter,
+    pub(crate) cleared: IntCounter,
+    pub(crate) subscriptions: IntGauge,
+    pub(crate) retained_messages: IntGauge,
+    pub(crate) retained_bytes: IntGauge,
+    pub(crate) retained_refused: IntCounter,
+    pub(crate) deliveries_sent: IntCounter,
+    pub(crate) deliveries_dropped: IntCounter,
+    pub(crate) deliveries_expired: IntCounter,
+    pub(crate) deliveries_too_large: IntCounter,
+    pub(crate) subscribers_overflowed: IntCounter,
+    pub(crate) router_restarts: IntCounter,
     pubacks: IntCounter,
     pub(crate) append_retries: IntCounter,
     pub(crate) waiting_appends: IntGauge,
@@ -37,12 +48,45 @@ impl Metrics {
         let messages = by(
             "sluice_gateway_messages_total",
             "Messages received, by what became of them: durable as telemetry or in quarantine, forbidden, \
-             repeated under a packet id of QoS 2, or abandoned unacknowledged when their session ended.",
+             repeated under a packet id of QoS 2, only there to clear what was retained, or abandoned unacknowledged \
+             when their session ended.",
             "outcome",
         )?;
         let quarantined =
             by("sluice_gateway_quarantined_total", "Messages in quarantine, by reason.", "reason")?;
+        let deliveries = by(
+            "sluice_gateway_deliveries_total",
+            "Messages for subscribers, by what became of them: sent, dropped at QoS 0 without room, expired, or too \
+             large for the client.",
+            "outcome",
+        )?;
         Ok(Metrics {
+            cleared: messages.with_label_values(&["cleared"]),
+            deliveries_sent: deliveries.with_label_values(&["sent"]),
+            deliveries_dropped: deliveries.with_label_values(&["dropped"]),
+            deliveries_expired: deliveries.with_label_values(&["expired"]),
+            deliveries_too_large: deliveries.with_label_values(&["too_large"]),
+            subscriptions: gauge(
+                "sluice_gateway_subscriptions",
+                "Topic filters that somebody subscribes to.",
+            )?,
+            retained_messages: gauge("sluice_gateway_retained_messages", "Messages that are retained.")?,
+            retained_bytes: gauge(
+                "sluice_gateway_retained_bytes",
+                "Bytes of the messages that are retained.",
+            )?,
+            retained_refused: counter(
+                "sluice_gateway_retained_refused_total",
+                "Messages that were to be retained and found no room.",
+            )?,
+            subscribers_overflowed: counter(
+                "sluice_gateway_subscribers_overflowed_total",
+                "Sessions that were ended because more waited for them than may.",
+            )?,
+            router_restarts: counter(
+                "sluice_gateway_router_restarts_total",
+                "How often the router of subscribers had to be started again.",
+            )?,
             connections: gauge("sluice_gateway_connections", "Open connections.")?,
             kept_sessions: gauge(
                 "sluice_gateway_kept_sessions",

@@ -134,7 +134,9 @@ async fn talk(site: &Site, said: &[u8], pieces: usize) -> Vec<u8> {
 
 /// Counts the PUBACKs of what was taken; everything the gateway says is whole packets of one version.
 fn pubacks(answer: &[u8]) -> usize {
-    pubacks_of_3_1_1(answer).or_else(|| pubacks_of_5(answer)).unwrap_or_else(|| panic!("{answer:02x?}"))
+    // A CONNACK of 5 has properties, or at least their length.
+    let pubacks = if answer.get(1) == Some(&2) { pubacks_of_3_1_1(answer) } else { pubacks_of_5(answer) };
+    pubacks.unwrap_or_else(|| panic!("{answer:02x?}"))
 }
 
 fn pubacks_of_3_1_1(answer: &[u8]) -> Option<usize> {

@@ -354,7 +354,7 @@ async fn states_reach_the_log() {
 }
 
 #[tokio::test]
-async fn subscriptions_are_refused_filter_by_filter() {
+async fn subscriptions_are_granted_filter_by_filter() {
     let site = Site::open(&["d-1"]).await;
     let mut wire = site.connect("d-1").await;
     let mut body = vec![0, 9];
@@ -363,7 +363,7 @@ async fn subscriptions_are_refused_filter_by_filter() {
         body.push(1);
     }
     wire.send(&packet(0x82, &body)).await;
-    wire.expect(&[0x90, 5, 0, 9, 0x80, 0x80, 0x80]).await;
+    wire.expect(&[0x90, 5, 0, 9, 1, 0x80, 0x80]).await;
     wire.send(&packet(0xa2, &[&[0, 10], &string("#")[..]].concat())).await;
     wire.expect(&[0xb0, 2, 0, 10]).await;
     site.close().await;

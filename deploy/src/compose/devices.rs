@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway::{Listener, Metrics, Registry, Source};
+use gateway::{Fanout, Listener, Metrics, Parts, Registry, Source};
 use tokio::net::TcpListener;
 
 use super::certificate::CertificateFiles;
@@ -40,7 +40,9 @@ pub(super) fn start(
     site.supervisor.spawn("gateway", {
         let registry = registry.clone();
         |stop| async move {
-            Ok(gateway::run(listeners, log, registry, clock::shared(), limits, metrics, stop).await?)
+            let fanout = Arc::new(Fanout::new(&limits, metrics.clone()));
+            let parts = Parts { log, registry, fanout, clock: clock::shared(), limits, metrics };
+            Ok(gateway::run(listeners, parts, stop).await?)
         }
     });
     Ok(registry)

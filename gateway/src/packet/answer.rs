@@ -1,6 +1,6 @@
 //! What the gateway says, written straight into what waits for the socket.
 
-use super::{ReasonCode, Version};
+use super::{QoS, ReasonCode, Version};
 use bytes::{BufMut, BytesMut};
 
 /// Return code of MQTT 3.1.1 for a CONNECT (table 3.1).
@@ -62,6 +62,8 @@ pub(crate) fn refuse_v5(code: ReasonCode) -> BytesMut {
 pub(crate) enum Acknowledgement {
     Puback = 0x40,
     Pubrec = 0x50,
+    /// Its two lowest bits are reserved.
+    Pubrel = 0x62,
     Pubcomp = 0x70,
 }
 
@@ -82,29 +84,89 @@ pub(crate) fn acknowledge(
     }
 }
 
-/// SUBACK that refuses every filter.
-pub(crate) fn suback(to: &mut BytesMut, version: Version, packet_id: u16, filters: usize) {
-    let code = match version {
-        Version::V311 => 0x80,
-        Version::V5 => ReasonCode::ImplementationSpecific as u8,
-    };
-    for_filters(to, SUBACK, version, packet_id, code, filters);
+/// SUBACK, with a code for each filter.
+pub(crate) fn suback(to: &mut BytesMut, version: Version, packet_id: u16, codes: &[u8]) {
+    for_filters(to, SUBACK, version, packet_id, codes);
 }
 
-/// UNSUBACK: there was no subscription.
-pub(crate) fn unsuback(to: &mut BytesMut, version: Version, packet_id: u16, filters: usize) {
-    // In MQTT 3.1.1 it has no codes.
-    let filters = if version == Version::V5 { filters } else { 0 };
-    for_filters(to, UNSUBACK, version, packet_id, ReasonCode::NoSubscriptionExisted as u8, filters);
+/// UNSUBACK, in MQTT 5 with a code for each filter.
+pub(crate) fn unsuback(to: &mut BytesMut, version: Version, packet_id: u16, codes: &[u8]) {
+    for_filters(to, UNSUBACK, version, packet_id, if version == Version::V5 { codes } else { &[] });
 }
 
-fn for_filters(to: &mut BytesMut, kind: u8, version: Version, packet_id: u16, code: u8, filters: usize) {
+fn for_filters(to: &mut BytesMut, kind: u8, version: Version, packet_id: u16, codes: &[u8]) {
     let properties: &[u8] = if version == Version::V5 { &[0] } else { &[] };
     to.put_u8(kind);
-    put_variable(to, 2 + properties.len() + filters);
+    put_variable(to, 2 + properties.len() + codes.len());
     to.put_u16(packet_id);
     to.put_slice(properties);
-    to.put_bytes(code, filters);
+    to.put_slice(codes);
+}
+
+/// What a subscriber is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delivery<'a> {
+    pub topic: &'a str,
+    pub payload: &'a [u8],
+    /// As they were published, but for the expiry.
+    pub properties: &'a [u8],
+    /// Seconds that the message is still worth something.
+    pub expiry: Option<u32>,
+    /// Of the subscriptions because of which it is sent.
+    pub identifiers: &'a [u32],
+    pub qos: QoS,
+    /// 0 at QoS 0.
+    pub packet_id: u16,
+    pub is_dup: bool,
+    pub is_retained: bool,
+}
+
+/// PUBLISH. `false`, and nothing written, when it would be longer than `max` bytes.
+pub(crate) fn deliver(to: &mut BytesMut, version: Version, max: usize, it: &Delivery<'_>) -> bool {
+    let start = to.len();
+    let (properties, len_of_properties) = match version {
+        Version::V311 => (0, 0),
+        Version::V5 => (it.properties_len(), variable_len(it.properties_len())),
+    };
+    let id = if it.qos == QoS::AtMostOnce { 0 } else { 2 };
+    let remaining = 2 + it.topic.len() + id + len_of_properties + properties + it.payload.len();
+    if 1 + variable_len(remaining) + remaining > max {
+        return false;
+    }
+    to.reserve(5 + remaining);
+    to.put_u8(PUBLISH | u8::from(it.is_dup) << 3 | (it.qos as u8) << 1 | u8::from(it.is_retained));
+    put_variable(to, remaining);
+    to.put_u16(u16::try_from(it.topic.len()).expect("a topic name came with a length of two bytes"));
+    to.put_slice(it.topic.as_bytes());
+    if id > 0 {
+        to.put_u16(it.packet_id);
+    }
+    if version == Version::V5 {
+        put_variable(to, properties);
+        it.put_properties(to);
+    }
+    to.put_slice(it.payload);
+    debug_assert_eq!(to.len() - start, 1 + variable_len(remaining) + remaining);
+    true
+}
+
+impl Delivery<'_> {
+    fn properties_len(&self) -> usize {
+        let identifiers: usize = self.identifiers.iter().map(|id| 1 + variable_len(*id as usize)).sum();
+        self.properties.len() + identifiers + self.expiry.map_or(0, |_| 5)
+    }
+
+    fn put_properties(&self, to: &mut BytesMut) {
+        to.put_slice(self.properties);
+        if let Some(seconds) = self.expiry {
+            to.put_u8(0x02);
+            to.put_u32(seconds);
+        }
+        for id in self.identifiers {
+            to.put_u8(0x0b);
+            put_variable(to, *id as usize);
+        }
+    }
 }
 
 pub(crate) fn pingresp(to: &mut BytesMut) {
@@ -118,6 +180,7 @@ pub(crate) fn disconnect(to: &mut BytesMut, code: ReasonCode) {
 }
 
 const CONNACK: u8 = 0x20;
+const PUBLISH: u8 = 0x30;
 const SUBACK: u8 = 0x90;
 const UNSUBACK: u8 = 0xb0;
 
@@ -130,8 +193,6 @@ impl Terms<'_> {
         }
         to.put_u8(0x21);
         to.put_u16(self.receive_maximum);
-        // Nothing is retained.
-        to.put_slice(&[0x25, 0]);
         to.put_u8(0x27);
         to.put_u32(self.maximum_packet_size);
         if let Some(id) = self.assigned_client_id {
@@ -141,8 +202,6 @@ impl Terms<'_> {
         }
         to.put_u8(0x22);
         to.put_u16(self.topic_alias_maximum);
-        // No wildcards, no subscription identifiers, nothing shared: nobody can subscribe.
-        to.put_slice(&[0x28, 0, 0x29, 0, 0x2a, 0]);
         if let Some(seconds) = self.keep_alive {
             to.put_u8(0x13);
             to.put_u16(seconds);
@@ -192,13 +251,40 @@ mod tests {
         assert_eq!((connack.code, connack.session_present), (ConnectReturnCode::Success, true));
         let told = connack.properties.unwrap();
         assert_eq!((told.session_expiry_interval, told.receive_max, told.max_qos), (Some(0), Some(9), None));
-        assert_eq!((told.retain_available, told.max_packet_size), (Some(0), Some(1000)));
+        assert_eq!((told.retain_available, told.max_packet_size), (None, Some(1000)));
         assert_eq!(
             (told.assigned_client_identifier.as_deref(), told.topic_alias_max),
             (Some("auto-1"), Some(7))
         );
-        assert_eq!((told.server_keep_alive, told.shared_subscription_available), (Some(60), Some(0)));
+        assert_eq!((told.server_keep_alive, told.shared_subscription_available), (Some(60), None));
         assert!(bytes.is_empty());
+    }
+
+    #[test]
+    fn another_codec_reads_a_delivery() {
+        let delivery = Delivery {
+            topic: "a/b",
+            payload: b"x",
+            properties: &[0x01, 1],
+            expiry: Some(7),
+            identifiers: &[1, 300],
+            qos: QoS::AtLeastOnce,
+            packet_id: 9,
+            is_dup: true,
+            is_retained: true,
+        };
+        let mut bytes = BytesMut::new();
+        assert!(!deliver(&mut bytes, Version::V5, 22, &delivery) && bytes.is_empty());
+        assert!(deliver(&mut bytes, Version::V5, 23, &delivery));
+        let Ok(Packet::Publish(read)) = Packet::read(&mut bytes, None) else { panic!("no PUBLISH") };
+        assert_eq!((&read.topic[..], &read.payload[..], read.pkid), (&b"a/b"[..], &b"x"[..], 9));
+        assert!(read.dup && read.retain);
+        let told = read.properties.unwrap();
+        assert_eq!(told.subscription_identifiers, [1, 300]);
+        assert_eq!((told.payload_format_indicator, told.message_expiry_interval), (Some(1), Some(7)));
+        let mut bytes = BytesMut::new();
+        assert!(deliver(&mut bytes, Version::V311, 100, &Delivery { qos: QoS::AtMostOnce, ..delivery }));
+        assert_eq!(bytes[..], [0x39, 6, 0, 3, b'a', b'/', b'b', b'x']);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::property::{self, Property};
 use super::publish::topic_name;
-use super::{Header, Violation};
+use super::{Header, QoS, Violation};
 
 /// The versions that are served, by which everything after CONNECT is read and answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,21 +22,30 @@ pub(crate) struct Connect<'a> {
     pub keep_alive: u16,
     /// May be empty.
     pub client_id: &'a str,
-    pub will: Option<Will>,
+    pub will: Option<Will<'a>>,
     pub user: Option<&'a str>,
     pub password: Option<&'a [u8]>,
     /// Seconds that the session should outlive its connection.
     pub session_expiry: u32,
     /// The longest packet that may be sent to the client.
     pub maximum_packet_size: u32,
+    /// Messages of QoS above 0 that may be sent to it before it has acknowledged one.
+    pub receive_maximum: u16,
     /// It asks for an authentication by several packets.
     pub has_method: bool,
 }
 
-/// What of a will decides whether it can be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Will {
+/// What is to be published when the client is gone without a word.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Will<'a> {
+    pub topic: &'a str,
+    pub payload: &'a [u8],
+    pub qos: QoS,
     pub is_retained: bool,
+    /// As they stand, and sound; empty in MQTT 3.1.1.
+    pub properties: &'a [u8],
+    /// Seconds from the end of the connection; less when the session ends before.
+    pub delay: u32,
 }
 
 /// Which MQTT a client speaks.
@@ -78,6 +87,7 @@ impl<'a> Connect<'a> {
             password: None,
             session_expiry: 0,
             maximum_packet_size: u32::MAX,
+            receive_maximum: u16::MAX,
             has_method: false,
         };
         match version {
@@ -93,6 +103,7 @@ impl<'a> Connect<'a> {
     fn note(&mut self, property: Property<'_>) {
         match property {
             Property::SessionExpiry(seconds) => self.session_expiry = seconds,
+            Property::ReceiveMaximum(packets) => self.receive_maximum = packets,
             Property::MaximumPacketSize(bytes) => self.maximum_packet_size = bytes,
             Property::AuthenticationMethod(_) => self.has_method = true,
             _ => {}
@@ -107,18 +118,7 @@ impl<'a> Connect<'a> {
     ) -> Result<(), Violation> {
         self.client_id = from.text()?;
         if flags.has(WILL) {
-            let mut is_text = false;
-            if version == Version::V5 {
-                property::read(&mut from, property::IN_WILL, |it| {
-                    is_text |= it == Property::PayloadFormat(true)
-                })?;
-            }
-            topic_name(from.binary()?)?;
-            let payload = from.binary()?;
-            if is_text && std::str::from_utf8(payload).is_err() {
-                return Err(Violation::PayloadFormat);
-            }
-            self.will = Some(Will { is_retained: flags.has(WILL_RETAIN) });
+            self.will = Some(read_will(&mut from, flags, version)?);
         }
         if flags.has(USER_NAME) {
             self.user = Some(from.text()?);
@@ -128,6 +128,27 @@ impl<'a> Connect<'a> {
         }
         if from.is_empty() { Ok(()) } else { Err(Violation::Malformed) }
     }
+}
+
+fn read_will<'a>(from: &mut Fields<'a>, flags: Flags, version: Version) -> Result<Will<'a>, Violation> {
+    let (mut is_text, mut delay, mut properties) = (false, 0, &[][..]);
+    if version == Version::V5 {
+        let mut there = *from;
+        property::read(from, property::IN_WILL, |it| match it {
+            Property::PayloadFormat(said) => is_text = said,
+            Property::WillDelay(seconds) => delay = seconds,
+            _ => {}
+        })?;
+        let len = there.variable()?;
+        properties = there.take(len as usize)?;
+    }
+    let topic = topic_name(from.binary()?)?;
+    let payload = from.binary()?;
+    if is_text && std::str::from_utf8(payload).is_err() {
+        return Err(Violation::PayloadFormat);
+    }
+    let qos = QoS::from_code(flags.will_qos()).ok_or(Violation::Malformed)?;
+    Ok(Will { topic, payload, qos, is_retained: flags.has(WILL_RETAIN), properties, delay })
 }
 
 /// The variable header and payload.
@@ -211,22 +232,30 @@ mod tests {
 
     #[test]
     fn reads_what_another_codec_writes() {
-        let expected = |session_expiry, maximum_packet_size, clean_start| Connect {
+        let expected = |session_expiry, maximum_packet_size, receive_maximum, clean_start| Connect {
             clean_start,
             keep_alive: 7,
             client_id: "client",
-            will: Some(Will { is_retained: true }),
+            will: Some(Will {
+                topic: "w",
+                payload: b"x",
+                qos: QoS::AtLeastOnce,
+                is_retained: true,
+                properties: &[],
+                delay: 0,
+            }),
             user: Some("d-1"),
             password: Some(b"password"),
             session_expiry,
             maximum_packet_size,
+            receive_maximum,
             has_method: false,
         };
         let (v4, v5) = (written_v4(), written_v5());
         assert_eq!(greeting(&v4), Ok(Greeting::Served(Version::V311)));
-        assert_eq!(Connect::read(&v4, Version::V311), Ok(expected(0, u32::MAX, true)));
+        assert_eq!(Connect::read(&v4, Version::V311), Ok(expected(0, u32::MAX, u16::MAX, true)));
         assert_eq!(greeting(&v5), Ok(Greeting::Served(Version::V5)));
-        assert_eq!(Connect::read(&v5, Version::V5), Ok(expected(60, 1000, false)));
+        assert_eq!(Connect::read(&v5, Version::V5), Ok(expected(60, 1000, 9, false)));
     }
 
     proptest! {

@@ -9,14 +9,17 @@ mod fields;
 mod property;
 mod publish;
 mod reason;
+mod subscribe;
 
 pub(crate) use answer::{
-    Acknowledgement, ReturnCode, Terms, accept, acknowledge, disconnect, pingresp, refuse_v5, refuse_v311,
-    suback, unsuback,
+    Acknowledgement, Delivery, ReturnCode, Terms, accept, acknowledge, deliver, disconnect, pingresp,
+    refuse_v5, refuse_v311, suback, unsuback,
 };
 pub(crate) use connect::{Connect, Greeting, Version, greeting};
+pub(crate) use property::forwarded;
 pub(crate) use publish::{Publish, QoS};
 pub(crate) use reason::ReasonCode;
+pub(crate) use subscribe::{Options, RetainHandling, Subscribe, Unsubscribe};
 
 use fields::Fields;
 use property::Property;
@@ -40,21 +43,34 @@ pub(crate) enum Front<'a> {
 pub(crate) enum Packet<'a> {
     Connect(&'a [u8]),
     Publish(Publish<'a>),
-    Subscribe {
-        packet_id: u16,
-        filters: usize,
-    },
-    Unsubscribe {
-        packet_id: u16,
-        filters: usize,
-    },
+    Subscribe(Subscribe<'a>),
+    Unsubscribe(Unsubscribe<'a>),
+    /// What the client says of a message that it was sent.
+    Answer(Answer),
     /// The client has done with a message of QoS 2.
     Pubrel {
         packet_id: u16,
     },
     PingReq,
-    /// With the session expiry that it sets, if any.
-    Disconnect(Option<u32>),
+    Disconnect(Farewell),
+}
+
+/// PUBACK, PUBREC or PUBCOMP from a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub what: Acknowledgement,
+    pub packet_id: u16,
+    /// It did not take the message.
+    pub is_refusal: bool,
+}
+
+/// DISCONNECT from a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Farewell {
+    /// The session expiry that it sets, if any.
+    pub session_expiry: Option<u32>,
+    /// It wants its will to be published all the same (MQTT 5, code 0x04).
+    pub with_will: bool,
 }
 
 /// Why the connection has to be closed (MQTT 3.1.1, 4.8; MQTT 5, 4.13). Bounded: it is a metrics label.
@@ -72,15 +88,13 @@ pub(crate) enum Violation {
     TopicAlias,
     /// Packet identifier 0.
     PacketId,
-    /// Retained, by a client that was told that nothing is.
-    Retain,
     /// More unacknowledged messages than the client was told, or more of QoS 2 than anybody may have.
     ReceiveMaximum,
     /// A will that is not the text that it is said to be.
     PayloadFormat,
     /// The first packet was not CONNECT, or a later one was.
     Order,
-    /// A packet that only answers what we never sent.
+    /// A packet that answers what was never sent.
     Unexpected,
 }
 
@@ -123,7 +137,10 @@ pub(crate) fn front(bytes: &[u8], version: Version, room: Room) -> Result<Front<
 
 const CONNECT: u8 = 1;
 const PUBLISH: u8 = 3;
+const PUBACK: u8 = 4;
+const PUBREC: u8 = 5;
 const PUBREL: u8 = 6;
+const PUBCOMP: u8 = 7;
 const SUBSCRIBE: u8 = 8;
 const UNSUBSCRIBE: u8 = 10;
 const PINGREQ: u8 = 12;
@@ -150,9 +167,8 @@ impl Header {
         let reserved = if matches!(self.kind, PUBREL | SUBSCRIBE | UNSUBSCRIBE) { 0b0010 } else { 0 };
         match (self.kind, self.remaining) {
             _ if self.flags != reserved => Err(Violation::Malformed),
-            (PUBREL, 2) => Ok(()),
-            (PUBREL, 3..=MAX_CONTROL) if version == Version::V5 => Ok(()),
-            (4 | 5 | 7, _) => Err(Violation::Unexpected),
+            (PUBACK | PUBREC | PUBREL | PUBCOMP, 2) => Ok(()),
+            (PUBACK | PUBREC | PUBREL | PUBCOMP, 3..=MAX_CONTROL) if version == Version::V5 => Ok(()),
             (PINGREQ | DISCONNECT, 0) => Ok(()),
             (CONNECT | SUBSCRIBE | UNSUBSCRIBE, 1..=MAX_CONTROL) => Ok(()),
             (DISCONNECT, 1..=MAX_CONTROL) if version == Version::V5 => Ok(()),
@@ -169,82 +185,51 @@ fn packet_id(id: u16) -> Result<u16, Violation> {
 }
 
 /// The body of a whole packet whose header has passed [`Header::check_control`].
-fn control<'a>(body: Fields<'_>, header: &Header, version: Version) -> Result<Packet<'a>, Violation> {
+fn control<'a>(body: Fields<'a>, header: &Header, version: Version) -> Result<Packet<'a>, Violation> {
     match header.kind {
         PINGREQ => Ok(Packet::PingReq),
         DISCONNECT => read_disconnect(body),
-        PUBREL => read_pubrel(body),
-        SUBSCRIBE => read_subscribe(body, version),
-        UNSUBSCRIBE => read_unsubscribe(body, version),
+        PUBREL => read_answer(body).map(|(packet_id, _)| Packet::Pubrel { packet_id }),
+        PUBACK => answer(Acknowledgement::Puback, body),
+        PUBREC => answer(Acknowledgement::Pubrec, body),
+        PUBCOMP => answer(Acknowledgement::Pubcomp, body),
+        SUBSCRIBE => Subscribe::read(body, version).map(Packet::Subscribe),
+        UNSUBSCRIBE => Unsubscribe::read(body, version).map(Packet::Unsubscribe),
         _ => Err(Violation::Malformed),
     }
 }
 
-/// What is left out at its end is 0 (MQTT 5, 3.6.2). Whatever its code is, the message is released.
-fn read_pubrel<'a>(mut body: Fields<'_>) -> Result<Packet<'a>, Violation> {
-    let packet_id = packet_id(body.two()?)?;
-    if !body.is_empty() {
-        body.byte()?;
-    }
-    if !body.is_empty() {
-        property::read(&mut body, property::IN_PUBREL, |_| ())?;
-    }
-    if body.is_empty() { Ok(Packet::Pubrel { packet_id }) } else { Err(Violation::Malformed) }
+fn answer<'a>(what: Acknowledgement, body: Fields<'_>) -> Result<Packet<'a>, Violation> {
+    let (packet_id, code) = read_answer(body)?;
+    Ok(Packet::Answer(Answer { what, packet_id, is_refusal: code >= 0x80 }))
 }
 
-/// What is left out at its end is 0 (MQTT 5, 3.14.2). Any code will do: what it says changes nothing here.
-fn read_disconnect<'a>(mut body: Fields<'_>) -> Result<Packet<'a>, Violation> {
-    let mut session_expiry = None;
+/// Packet id and code. What is left out at its end is 0 (MQTT 5, 3.4.2 and 3.6.2). A PUBREL releases its message
+/// whatever its code is.
+fn read_answer(mut body: Fields<'_>) -> Result<(u16, u8), Violation> {
+    let packet_id = packet_id(body.two()?)?;
+    let code = if body.is_empty() { 0 } else { body.byte()? };
     if !body.is_empty() {
-        body.byte()?;
+        property::read(&mut body, property::IN_ANSWER, |_| ())?;
+    }
+    if body.is_empty() { Ok((packet_id, code)) } else { Err(Violation::Malformed) }
+}
+
+/// What is left out at its end is 0 (MQTT 5, 3.14.2). Of the codes only one changes what is done here.
+fn read_disconnect<'a>(mut body: Fields<'_>) -> Result<Packet<'a>, Violation> {
+    const WITH_WILL: u8 = 0x04;
+    let mut farewell = Farewell { session_expiry: None, with_will: false };
+    if !body.is_empty() {
+        farewell.with_will = body.byte()? == WITH_WILL;
     }
     if !body.is_empty() {
         property::read(&mut body, property::IN_DISCONNECT, |property| {
             if let Property::SessionExpiry(seconds) = property {
-                session_expiry = Some(seconds);
+                farewell.session_expiry = Some(seconds);
             }
         })?;
     }
-    if body.is_empty() { Ok(Packet::Disconnect(session_expiry)) } else { Err(Violation::Malformed) }
-}
-
-fn read_subscribe<'a>(mut body: Fields<'_>, version: Version) -> Result<Packet<'a>, Violation> {
-    let packet_id = packet_id(body.two()?)?;
-    if version == Version::V5 {
-        property::read(&mut body, property::IN_SUBSCRIBE, |_| ())?;
-    }
-    let mut filters = 0;
-    while !body.is_empty() {
-        let filter = body.text()?;
-        check_options(body.byte()?, filter, version)?;
-        filters += 1;
-    }
-    // 3.8.3: at least one.
-    if filters > 0 { Ok(Packet::Subscribe { packet_id, filters }) } else { Err(Violation::Protocol) }
-}
-
-/// MQTT 3.1.1 and 5, 3.8.3.
-fn check_options(options: u8, filter: &str, version: Version) -> Result<(), Violation> {
-    let (qos, no_local, retain_handling) = (options & 0b11, options & 0b100 != 0, options >> 4 & 0b11);
-    let reserved = if version == Version::V5 { 0xc0 } else { 0xfc };
-    if options & reserved != 0 || qos > 2 {
-        return Err(Violation::Malformed);
-    }
-    let is_shared = version == Version::V5 && filter.starts_with("$share/");
-    if retain_handling > 2 || no_local && is_shared { Err(Violation::Protocol) } else { Ok(()) }
-}
-
-fn read_unsubscribe<'a>(mut body: Fields<'_>, version: Version) -> Result<Packet<'a>, Violation> {
-    let packet_id = packet_id(body.two()?)?;
-    if version == Version::V5 {
-        property::read(&mut body, property::IN_UNSUBSCRIBE, |_| ())?;
-    }
-    let mut filters = 0;
-    while !body.is_empty() {
-        body.text()?;
-        filters += 1;
-    }
-    if filters > 0 { Ok(Packet::Unsubscribe { packet_id, filters }) } else { Err(Violation::Protocol) }
+    if body.is_empty() { Ok(Packet::Disconnect(farewell)) } else { Err(Violation::Malformed) }
 }
 
 impl Violation {
@@ -256,7 +241,6 @@ impl Violation {
             Violation::TopicName => "topic_name",
             Violation::TopicAlias => "topic_alias",
             Violation::PacketId => "packet_id",
-            Violation::Retain => "retain",
             Violation::ReceiveMaximum => "receive_maximum",
             Violation::PayloadFormat => "payload_format",
             Violation::Order => "order",
@@ -274,7 +258,6 @@ impl Violation {
             Violation::TooLong => ReasonCode::PacketTooLarge,
             Violation::TopicName => ReasonCode::TopicNameInvalid,
             Violation::TopicAlias => ReasonCode::TopicAliasInvalid,
-            Violation::Retain => ReasonCode::RetainNotSupported,
             Violation::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
             Violation::PayloadFormat => ReasonCode::PayloadFormatInvalid,
         }

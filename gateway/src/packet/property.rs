@@ -13,6 +13,12 @@ pub(super) enum Property<'a> {
     AuthenticationMethod(&'a str),
     MaximumPacketSize(u32),
     TopicAlias(u16),
+    ReceiveMaximum(u16),
+    SubscriptionId(u32),
+    /// Seconds.
+    MessageExpiry(u32),
+    /// Seconds.
+    WillDelay(u32),
     /// Checked, and without consequence for a packet that only comes in.
     Other,
 }
@@ -52,7 +58,7 @@ pub(super) const IN_PUBLISH: Allowed = Allowed::of(&[
 ]);
 pub(super) const IN_SUBSCRIBE: Allowed = Allowed::of(&[SUBSCRIPTION_ID, USER_PROPERTY]);
 pub(super) const IN_UNSUBSCRIBE: Allowed = Allowed::of(&[USER_PROPERTY]);
-pub(super) const IN_PUBREL: Allowed = Allowed::of(&[REASON_STRING, USER_PROPERTY]);
+pub(super) const IN_ANSWER: Allowed = Allowed::of(&[REASON_STRING, USER_PROPERTY]);
 pub(super) const IN_DISCONNECT: Allowed = Allowed::of(&[SESSION_EXPIRY, REASON_STRING, USER_PROPERTY]);
 
 const PAYLOAD_FORMAT: u32 = 0x01;
@@ -127,17 +133,46 @@ fn value<'a>(id: u32, from: &mut Fields<'a>) -> Result<Property<'a>, Violation> 
         MAXIMUM_PACKET_SIZE => return nonzero(from.four()?).map(Property::MaximumPacketSize),
         TOPIC_ALIAS => return from.two().map(Property::TopicAlias),
         REQUEST_PROBLEM_INFORMATION | REQUEST_RESPONSE_INFORMATION => flag(from).map(drop)?,
-        MESSAGE_EXPIRY | WILL_DELAY => from.four().map(drop)?,
+        MESSAGE_EXPIRY => return from.four().map(Property::MessageExpiry),
+        WILL_DELAY => return from.four().map(Property::WillDelay),
         CONTENT_TYPE | REASON_STRING => from.text().map(drop)?,
         RESPONSE_TOPIC => super::publish::topic_name(from.binary()?).map(drop)?,
         CORRELATION_DATA | AUTHENTICATION_DATA => from.binary().map(drop)?,
-        SUBSCRIPTION_ID => nonzero(from.variable()?).map(drop)?,
-        RECEIVE_MAXIMUM => nonzero(from.two()?.into()).map(drop)?,
+        SUBSCRIPTION_ID => return nonzero(from.variable()?).map(Property::SubscriptionId),
+        RECEIVE_MAXIMUM => {
+            let packets = from.two()?;
+            nonzero(packets.into())?;
+            return Ok(Property::ReceiveMaximum(packets));
+        }
         TOPIC_ALIAS_MAXIMUM => from.two().map(drop)?,
         USER_PROPERTY => from.text().and_then(|_| from.text()).map(drop)?,
         _ => return Err(Violation::Malformed),
     }
     Ok(Property::Other)
+}
+
+/// Of the properties of a PUBLISH or a will those that go on to subscribers unchanged (3.3.2.3), as they stand, and
+/// the seconds after which the message is worth nothing. `raw` was read before, and is sound.
+pub(crate) fn forwarded(raw: &[u8]) -> (Vec<u8>, Option<u32>) {
+    let (mut kept, mut expiry) = (Vec::new(), None);
+    let mut rest = Fields::new(raw);
+    while !rest.is_empty() {
+        let before = rest.rest();
+        let Some((id, property)) = next(&mut rest) else { break };
+        match (id, property) {
+            (_, Property::MessageExpiry(seconds)) => expiry = Some(seconds),
+            (PAYLOAD_FORMAT | CONTENT_TYPE | RESPONSE_TOPIC | CORRELATION_DATA | USER_PROPERTY, _) => {
+                kept.extend_from_slice(&before[..before.len() - rest.rest().len()]);
+            }
+            _ => {}
+        }
+    }
+    (kept, expiry)
+}
+
+fn next<'a>(from: &mut Fields<'a>) -> Option<(u32, Property<'a>)> {
+    let id = from.variable().ok()?;
+    Some((id, value(id, from).ok()?))
 }
 
 /// 0 or 1: any other value is a protocol error wherever the standard has a flag as a property.
@@ -176,6 +211,15 @@ mod tests {
         );
         check(IN_PUBLISH, &[1, 0x7f], Err(Violation::Malformed));
         check(IN_PUBLISH, &[2, 0x01, 1], Ok(vec![Property::PayloadFormat(true)]));
+    }
+
+    #[test]
+    fn what_concerns_subscribers_goes_on() {
+        let user = [0x26, 0, 1, b'a', 0, 1, b'b'];
+        let raw = [&[0x01, 1, 0x02, 0, 0, 0, 9][..], &user, &[0x23, 0, 1], &user].concat();
+        let expected = [&[0x01, 1][..], &user, &user].concat();
+        assert_eq!(forwarded(&raw), (expected, Some(9)));
+        assert_eq!(forwarded(&[]), (vec![], None));
     }
 
     #[test]

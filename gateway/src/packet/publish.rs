@@ -5,12 +5,23 @@ use super::property::{self, Property};
 use super::{Front, Header, Packet, Version, Violation};
 
 /// Quality of service (4.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(clippy::enum_variant_names, reason = "these are the words of the standard")]
 pub(crate) enum QoS {
     AtMostOnce,
     AtLeastOnce,
     ExactlyOnce,
+}
+
+impl QoS {
+    pub(crate) const fn from_code(code: u8) -> Option<QoS> {
+        match code {
+            0 => Some(QoS::AtMostOnce),
+            1 => Some(QoS::AtLeastOnce),
+            2 => Some(QoS::ExactlyOnce),
+            _ => None,
+        }
+    }
 }
 
 /// A message from a client.
@@ -26,6 +37,8 @@ pub(crate) struct Publish<'a> {
     pub alias: Option<u16>,
     /// The client says that the payload is UTF-8.
     pub is_text: bool,
+    /// As they stand, and sound; empty in MQTT 3.1.1.
+    pub properties: &'a [u8],
     pub payload: &'a [u8],
 }
 
@@ -81,6 +94,7 @@ fn read<'a>(
         is_retained: header.flags & 1 == 1,
         alias: None,
         is_text: false,
+        properties: &[],
         payload: rest,
     };
     if qos != QoS::AtMostOnce {
@@ -107,6 +121,9 @@ impl<'a> Publish<'a> {
         if self.topic.is_empty() && self.alias.is_none() {
             return Err(Violation::TopicName);
         }
+        let mut there = Fields::new(behind_id);
+        let len = there.variable()?;
+        self.properties = there.take(len as usize)?;
         Ok(fields.rest())
     }
 }
@@ -121,7 +138,7 @@ pub(super) fn topic_name(bytes: &[u8]) -> Result<&str, Violation> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Room, front as front_of};
+    use super::super::{Room, forwarded, front as front_of};
     use super::{Front, Packet, Publish, QoS, Version, Violation};
     use proptest::prelude::*;
     use rumqttc::mqttbytes::v4;
@@ -140,6 +157,7 @@ mod tests {
             is_retained: false,
             alias: None,
             is_text: false,
+            properties: &[],
             payload,
         }
     }
@@ -169,6 +187,9 @@ mod tests {
         ("[a-zé/]{1,40}", qos, any::<bool>(), prop::collection::vec(any::<u8>(), 0..300))
     }
 
+    /// Bytes of the properties below without those that may be left out.
+    const PROPERTIES: usize = 5 + 4 + 5 + 14 + 4;
+
     proptest! {
         /// What another codec writes, we read, with whatever stands behind it.
         #[test]
@@ -185,6 +206,7 @@ mod tests {
                 is_retained: retain,
                 alias: None,
                 is_text: false,
+                properties: &[],
                 payload: &payload,
             };
             prop_assert_eq!(front(&bytes, Version::V311, 1000), Ok(Front::Whole(Packet::Publish(expected), len)));
@@ -216,8 +238,10 @@ mod tests {
                 is_retained: retain,
                 alias,
                 is_text,
+                properties: &bytes[len - payload.len() - PROPERTIES - if alias.is_some() { 3 } else { 0 } - if is_text { 2 } else { 0 }..len - payload.len()],
                 payload: &payload,
             };
+            prop_assert_eq!(forwarded(expected.properties).1, Some(60));
             prop_assert_eq!(front(&bytes, Version::V5, 1000), Ok(Front::Whole(Packet::Publish(expected), len)));
             for cut in 0..len {
                 prop_assert_eq!(front(&bytes[..cut], Version::V5, 1000), Ok(Front::Partial));

@@ -8,7 +8,6 @@ pub(crate) enum ReasonCode {
     NoSubscriptionExisted = 0x11,
     MalformedPacket = 0x81,
     ProtocolError = 0x82,
-    ImplementationSpecific = 0x83,
     UnsupportedProtocolVersion = 0x84,
     ClientIdentifierNotValid = 0x85,
     BadUserNameOrPassword = 0x86,
@@ -18,6 +17,7 @@ pub(crate) enum ReasonCode {
     BadAuthenticationMethod = 0x8c,
     KeepAliveTimeout = 0x8d,
     SessionTakenOver = 0x8e,
+    TopicFilterInvalid = 0x8f,
     TopicNameInvalid = 0x90,
     PacketIdentifierNotFound = 0x92,
     ReceiveMaximumExceeded = 0x93,
@@ -26,7 +26,6 @@ pub(crate) enum ReasonCode {
     QuotaExceeded = 0x97,
     AdministrativeAction = 0x98,
     PayloadFormatInvalid = 0x99,
-    RetainNotSupported = 0x9a,
 }
 
 impl ReasonCode {

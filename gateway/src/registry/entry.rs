@@ -1,7 +1,7 @@
 //! A row of the registry.
 
 use crate::normalize::locate;
-use crate::{Credential, RegistryError};
+use crate::{Credential, RegistryError, Role};
 use records::{Crs, Device, Family, Name, Position, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Row, Transaction, params};
@@ -11,6 +11,8 @@ use rusqlite::{Row, Transaction, params};
 pub struct Entry {
     /// What everybody may know.
     pub device: Device,
+    /// What it may do.
+    pub role: Role,
     /// The system of the positions that it states.
     pub crs: Crs,
     /// What the gateway alone knows.
@@ -76,7 +78,7 @@ fn check_text(field: &'static str, text: &str) -> Result<(), RegistryError> {
 macro_rules! select {
     ($behind:literal) => {
         concat!(
-            "SELECT id, family, label, area, rank, lon, lat, is_enabled, updated_at, credential, revision, crs ",
+            "SELECT id, family, label, area, rank, lon, lat, is_enabled, updated_at, credential, revision, crs, filters ",
             "FROM device ",
             $behind
         )
@@ -84,7 +86,8 @@ macro_rules! select {
 }
 
 pub(super) const SELECT_ONE: &str = select!("WHERE id = ?1");
-pub(super) const SELECT_BY_ID: &str = select!("ORDER BY id");
+pub(super) const SELECT_DEVICES: &str = select!("WHERE filters IS NULL ORDER BY id");
+pub(super) const SELECT_SUBSCRIBERS: &str = select!("WHERE filters IS NOT NULL ORDER BY id");
 pub(super) const SELECT_CHANGED: &str = select!("WHERE revision > ?1 ORDER BY revision");
 
 pub(super) fn read(row: &Row<'_>) -> Result<Entry, rusqlite::Error> {
@@ -103,8 +106,12 @@ pub(super) fn read(row: &Row<'_>) -> Result<Entry, rusqlite::Error> {
         limits: Vec::new(),
     };
     let revision: i64 = row.get(10)?;
+    let filters: Option<String> = row.get(12)?;
+    let role = filters
+        .map_or(Role::Device, |filters| Role::Subscriber(filters.lines().map(str::to_owned).collect()));
     Ok(Entry {
         device,
+        role,
         crs,
         credential: Credential::stored(row.get(9)?),
         revision: revision.max(0).unsigned_abs(),

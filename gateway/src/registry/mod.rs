@@ -4,15 +4,17 @@ mod directory;
 mod entry;
 mod password;
 mod schema;
+mod subscriber;
 mod subscriptions;
 mod token;
 
 pub use directory::Directory;
 pub use entry::{Entry, NewDevice};
 pub use password::{Credential, Password};
+pub use subscriber::NewSubscriber;
 pub(crate) use token::{Bearer, check as check_token};
 
-use crate::RegistryError;
+use crate::{RegistryError, Role};
 use records::{Device, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::path::Path;
@@ -71,15 +73,15 @@ impl Registry {
     /// Every device, by id.
     pub fn list(&self) -> Result<Vec<Device>, RegistryError> {
         let connection = self.lock();
-        let mut select = connection.prepare(entry::SELECT_BY_ID)?;
+        let mut select = connection.prepare(entry::SELECT_DEVICES)?;
         let devices = select.query_map([], |row| entry::read(row).map(|entry| entry.device))?;
         Ok(devices.collect::<Result<_, _>>()?)
     }
 
     /// One device.
     pub fn get(&self, id: &str) -> Result<Device, RegistryError> {
-        let entry = self.look_up(id)?.ok_or_else(|| RegistryError::Unknown(id.into()))?;
-        Ok(entry.device)
+        let entry = self.look_up(id)?.filter(|entry| entry.role == Role::Device);
+        entry.map(|entry| entry.device).ok_or_else(|| RegistryError::Unknown(id.into()))
     }
 
     /// Lets a disabled device connect again.

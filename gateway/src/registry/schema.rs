@@ -23,6 +23,8 @@ const STEPS: &[&str] = &[
     // The system of lon and lat, which stand here as they were stated, and of what the device states itself.
     "ALTER TABLE device ADD COLUMN crs TEXT NOT NULL DEFAULT 'wgs84'",
     "CREATE TABLE subscription (source TEXT NOT NULL, filter TEXT NOT NULL, PRIMARY KEY (source, filter)) STRICT",
+    // Subscribers prove themselves as devices do. The filters of a subscriber, a line each; NULL for a device.
+    "ALTER TABLE device ADD COLUMN filters TEXT",
 ];
 
 /// How long one process waits for the other's transaction.

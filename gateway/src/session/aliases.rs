@@ -36,6 +36,7 @@ mod tests {
                 is_retained: false,
                 alias: Some(alias),
                 is_text: false,
+                properties: &[],
                 payload: &[],
             };
             assert_eq!(aliases.resolve(&publish, 3), expected, "{topic:?} {alias}");

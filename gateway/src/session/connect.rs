@@ -3,17 +3,17 @@
 use super::aliases::Aliases;
 use super::ending::Refusal;
 use super::ledger::Ledger;
-use super::received::Received;
 use super::{Sender, Session};
-use crate::Tls;
 use crate::gateway::Gate;
 use crate::identity::{Denial, Proven};
+use crate::kept::Absence;
 use crate::packet::{
     Connect, Front, Greeting, Packet, Room, Terms, Version, Violation, accept, front, greeting, refuse_v5,
     refuse_v311,
 };
 use crate::sessions::{Client, Place};
 use crate::transport::{Transport, without_delay};
+use crate::{Role, Tls};
 use bytes::BytesMut;
 use records::{Device, Name, Producer, Topic, partition_of};
 use std::sync::Arc;
@@ -45,8 +45,9 @@ struct Admitted {
     place: Place,
     connack: BytesMut,
     maximum_packet_size: u32,
+    receive_maximum: u16,
     expiry: u32,
-    received: Received,
+    older: Absence,
 }
 
 /// Makes a session; or counts why not, and tells the client by CONNACK where its MQTT has a code for it.
@@ -113,7 +114,7 @@ impl Arriving {
             }
         };
         let connect = Connect::read(&packet, self.version).map_err(Refusal::Violation)?;
-        check(&connect, self.version)?;
+        check(&connect)?;
         let (client_id, is_assigned) = client_id(&connect, self.version)?;
         let keep_alive = self.keep_alive(&connect, gate.limits.max_keep_alive);
         let proven = prove(&connect, gate).await?;
@@ -130,10 +131,11 @@ impl Arriving {
         let mut connack = BytesMut::new();
         // Nothing is awaited from here on, so that what is taken here gets into the session.
         let older = gate.kept.take(&place.client, gate.sessions.now()).filter(|_| !connect.clean_start);
+        let older = older.and_then(Absence::resume);
         accept(&mut connack, self.version, older.is_some(), &terms);
-        let received = older.unwrap_or_default();
-        let Connect { maximum_packet_size, .. } = connect;
-        Ok(Admitted { proven, place, connack, maximum_packet_size, expiry, received })
+        let older = older.unwrap_or_default();
+        let Connect { maximum_packet_size, receive_maximum, .. } = connect;
+        Ok(Admitted { proven, place, connack, maximum_packet_size, receive_maximum, expiry, older })
     }
 
     /// Reads until CONNECT is whole. What came behind it stays in `unread`.
@@ -183,17 +185,14 @@ impl Arriving {
 }
 
 /// Asks for what is not served.
-fn check(connect: &Connect<'_>, version: Version) -> Result<(), Refusal> {
+fn check(connect: &Connect<'_>) -> Result<(), Refusal> {
     if connect.has_method {
         return Err(Refusal::Method);
     }
     if connect.maximum_packet_size < MIN_PACKET_SIZE {
         return Err(Refusal::PacketSize);
     }
-    match connect.will {
-        Some(will) if version == Version::V5 && will.is_retained => Err(Refusal::Will),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// The client's name, and whether we gave it. MQTT 3.1.1, 3.1.3.1: without one, only a session that ends with the
@@ -233,7 +232,9 @@ async fn enter<P: Producer>(
     proven: &Proven,
     gate: &Gate<P>,
 ) -> Result<Place, Refusal> {
-    gate.announce(std::slice::from_ref(&proven.device)).await.map_err(|_| Refusal::Closing)?;
+    if proven.role == Role::Device {
+        gate.announce(std::slice::from_ref(&proven.device)).await.map_err(|_| Refusal::Closing)?;
+    }
     let client = Client { device: proven.device.id.clone(), id: client_id };
     let (place, older) = gate.sessions.enter(client, keep_alive, proven.fingerprint, proven.until);
     if let Some(older) = older {
@@ -247,11 +248,12 @@ async fn enter<P: Producer>(
 }
 
 fn session<P: Producer>(arriving: Arriving, admitted: Admitted, gate: Arc<Gate<P>>) -> Session<P> {
-    let Proven { device: Device { id, .. }, crs, .. } = admitted.proven;
+    let Proven { device: Device { id, .. }, crs, role, .. } = admitted.proven;
     let partition = |topic| partition_of(id.as_bytes(), gate.log.partitions(topic));
     let device = Sender {
         telemetry_partition: partition(Topic::Telemetry),
         quarantine_partition: partition(Topic::Quarantine),
+        is_device: role == Role::Device,
         crs,
         id,
     };
@@ -263,11 +265,13 @@ fn session<P: Producer>(arriving: Arriving, admitted: Admitted, gate: Arc<Gate<P
         version: arriving.version,
         aliases: Aliases::default(),
         maximum_packet_size: admitted.maximum_packet_size,
+        receive_maximum: admitted.receive_maximum,
         expiry: admitted.expiry,
         unread: arriving.unread,
         oversized: None,
         outbox: admitted.connack,
-        ledger: Ledger::resume(admitted.received),
+        ledger: Ledger::resume(admitted.older.received),
+        subscriber: admitted.older.subscriber,
         is_stalled: false,
         ending: None,
         deadline: None,

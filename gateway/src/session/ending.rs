@@ -15,6 +15,8 @@ pub(crate) enum Ending {
     Violation(Violation),
     /// The client published to a topic that is not its own, in a way that could not be refused by itself.
     Forbidden,
+    /// More waited for the client than may.
+    TooSlow,
     /// Somebody else ended it.
     Cut(Cut),
     /// The log takes nothing any more.
@@ -42,8 +44,6 @@ pub(crate) enum Refusal {
     Denied(Denial),
     /// It wants to authenticate in a way that is not served.
     Method,
-    /// Its will is to be retained.
-    Will,
     /// It takes no packets as long as ours may be.
     PacketSize,
     /// The log or the gateway is closing.
@@ -57,6 +57,7 @@ impl Ending {
             Ending::Lost => "lost",
             Ending::Violation(violation) => violation.name(),
             Ending::Forbidden => "forbidden",
+            Ending::TooSlow => "too_slow",
             Ending::Cut(Cut::KeepAlive) => "keep_alive",
             Ending::Cut(Cut::TakenOver) => "taken_over",
             Ending::Cut(Cut::Revoked) => "revoked",
@@ -71,6 +72,7 @@ impl Ending {
             Ending::Disconnect | Ending::Lost => None,
             Ending::Violation(violation) => Some(violation.code()),
             Ending::Forbidden => Some(ReasonCode::NotAuthorized),
+            Ending::TooSlow => Some(ReasonCode::QuotaExceeded),
             Ending::Cut(Cut::KeepAlive) => Some(ReasonCode::KeepAliveTimeout),
             Ending::Cut(Cut::TakenOver) => Some(ReasonCode::SessionTakenOver),
             Ending::Cut(Cut::Revoked) => Some(ReasonCode::AdministrativeAction),
@@ -93,7 +95,6 @@ impl Refusal {
             Refusal::Denied(Denial::Disabled) => "disabled",
             Refusal::Denied(Denial::Unavailable) => "registry",
             Refusal::Method => "method",
-            Refusal::Will => "will",
             Refusal::PacketSize => "packet_size",
             Refusal::Closing => "closing",
         }
@@ -122,7 +123,6 @@ impl Refusal {
             Refusal::Denied(Denial::Disabled) => Some(ReasonCode::NotAuthorized),
             Refusal::Denied(Denial::Unavailable) => Some(ReasonCode::ServerUnavailable),
             Refusal::Method => Some(ReasonCode::BadAuthenticationMethod),
-            Refusal::Will => Some(ReasonCode::RetainNotSupported),
             Refusal::PacketSize => Some(ReasonCode::PacketTooLarge),
             Refusal::Closing => Some(ReasonCode::ServerShuttingDown),
         }

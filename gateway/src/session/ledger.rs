@@ -3,6 +3,7 @@
 use super::received::Received;
 use super::{Sender, scratch};
 use crate::Limits;
+use crate::fanout::Publication;
 use crate::gateway::Gate;
 use crate::normalize::{Arrival, Normalized, Rejection};
 use crate::outage::{Closed, Waiting, backoff};
@@ -33,6 +34,8 @@ pub(super) struct Work {
     owed: Vec<Owed>,
     /// How many of these are the end of their message's way, and so not among the received.
     last: usize,
+    /// For subscribers, when it is durable.
+    publications: Vec<Publication>,
     /// How many of the quarantined had which reason.
     reasons: [u32; Reason::ALL.len()],
 }
@@ -64,7 +67,7 @@ impl Ledger {
         Ledger { received, ..Ledger::default() }
     }
 
-    /// Enters a message.
+    /// Enters a message. `publication` is what subscribers get of it if it is accepted.
     pub(super) fn enter(
         &mut self,
         sender: &Sender,
@@ -72,6 +75,7 @@ impl Ledger {
         publish: &Publish<'_>,
         version: Version,
         normalized: Normalized,
+        publication: Option<Publication>,
     ) {
         let work = self.gathering.get_or_insert_with(scratch::work);
         let key = sender.id.as_bytes();
@@ -81,6 +85,7 @@ impl Ledger {
                     work.telemetry.push_with(key, |bytes| observation.encode(bytes));
                 }
                 work.accepted += 1;
+                work.publications.extend(publication);
                 ReasonCode::Success
             }
             Err(rejection) => {
@@ -89,6 +94,17 @@ impl Ledger {
                 code
             }
         };
+        self.owe_answer(publish, version, code);
+    }
+
+    /// Enters a message that only clears what is retained: nothing of it goes to the log.
+    pub(super) fn clear(&mut self, publish: &Publish<'_>, version: Version, publication: Publication) {
+        self.gathering.get_or_insert_with(scratch::work).publications.push(publication);
+        self.owe_answer(publish, version, ReasonCode::Success);
+    }
+
+    fn owe_answer(&mut self, publish: &Publish<'_>, version: Version, code: ReasonCode) {
+        let work = self.gathering.get_or_insert_with(scratch::work);
         // In MQTT 5 a failure ends the exchange; in 3.1.1 nothing but PUBREL does.
         if publish.qos == QoS::ExactlyOnce && !(version == Version::V5 && code.is_failure()) {
             self.received.extend(publish.packet_id);
@@ -175,7 +191,7 @@ impl Ledger {
     pub(super) fn has_room(&self, limits: &Limits) -> bool {
         let is_refused = self.under_way.as_ref().is_some_and(|under_way| under_way.waiting.is_some());
         let is_full = self.gathering.as_ref().is_some_and(|work| {
-            work.messages().max(work.owed.len()) >= limits.max_waiting_messages
+            work.messages().max(work.owed.len()).max(work.publications.len()) >= limits.max_waiting_messages
                 || work.bytes() >= limits.max_waiting_bytes
         });
         !is_refused && !is_full
@@ -204,6 +220,7 @@ impl Work {
         self.quarantine.clear();
         self.owed.clear();
         self.last = 0;
+        self.publications.clear();
         self.reasons = Default::default();
     }
 
@@ -226,7 +243,7 @@ impl Work {
 
     /// It is durable: acknowledges and counts.
     fn settle<P: Producer>(
-        self: Box<Self>,
+        mut self: Box<Self>,
         gate: &Gate<P>,
         version: Version,
         received: &mut Received,
@@ -239,8 +256,11 @@ impl Work {
             match what {
                 Acknowledgement::Puback => pubacks += 1,
                 Acknowledgement::Pubrec => received.settle(*packet_id),
-                Acknowledgement::Pubcomp => {}
+                Acknowledgement::Pubrel | Acknowledgement::Pubcomp => {}
             }
+        }
+        if !self.publications.is_empty() {
+            gate.fanout.publish(std::mem::take(&mut self.publications));
         }
         gate.metrics.count_durable(self.accepted, &self.reasons, pubacks);
         scratch::give_back(self);

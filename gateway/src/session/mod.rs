@@ -10,13 +10,17 @@ mod ledger;
 mod publish;
 mod received;
 mod scratch;
+mod subscribe;
+mod subscriber;
 
 pub(crate) use ending::{Ending, Refusal};
 pub(crate) use received::Received;
+pub(crate) use subscriber::Subscriber;
 
 use crate::Tls;
 use crate::gateway::Gate;
-use crate::packet::{Front, Packet, Room, Version, Violation, disconnect, front, pingresp, suback, unsuback};
+use crate::kept::Absence;
+use crate::packet::{Farewell, Front, Packet, Room, Version, Violation, disconnect, front, pingresp};
 use crate::sessions::Place;
 use crate::transport::Transport;
 use aliases::Aliases;
@@ -48,6 +52,8 @@ pub(crate) struct Session<P: Producer> {
     aliases: Aliases,
     /// The longest packet that the client takes.
     maximum_packet_size: u32,
+    /// How many messages above QoS 0 the client takes before it has acknowledged one.
+    receive_maximum: u16,
     /// Seconds for which the session outlives its connection.
     expiry: u32,
     /// The start of a packet whose end hasn't come.
@@ -57,6 +63,7 @@ pub(crate) struct Session<P: Producer> {
     /// Answers that the socket hasn't taken.
     outbox: BytesMut,
     ledger: Ledger,
+    subscriber: Option<Box<Subscriber>>,
     is_stalled: bool,
     /// Why it ends, once that is known. From then on nothing is read; what was read still goes to the log.
     ending: Option<Ending>,
@@ -68,6 +75,8 @@ pub(crate) struct Session<P: Producer> {
 /// Who sends, and where on the log it belongs.
 struct Sender {
     id: Name,
+    /// Others publish nothing.
+    is_device: bool,
     /// The system of the positions it states.
     crs: Crs,
     telemetry_partition: u32,
@@ -83,12 +92,18 @@ impl<P: Producer> Session<P> {
         let ending = std::future::poll_fn(|cx| self.poll(cx)).await;
         self.gate.metrics.count_ending(ending);
         self.gate.metrics.count_abandoned(self.ledger.abandon());
-        tracing::debug!(device = %self.device.id, ending = ending.name(), "session over");
+        let dropped = self.subscriber.as_ref().map_or(0, |it| it.dropped());
+        tracing::debug!(device = %self.device.id, ending = ending.name(), dropped, "session over");
+        if dropped > 0 && self.gate.may_warn() {
+            tracing::warn!(client = %self.device.id, dropped, "a subscriber lost messages of QoS 0: it was too slow");
+        }
         // First the socket, then the place: who takes over finds the old connection closed.
-        let Session { mut transport, place, is_told, gate, ledger, expiry, .. } = *self;
+        let Session { mut transport, place, is_told, gate, ledger, mut subscriber, expiry, .. } = *self;
         transport.finish().await;
-        if expiry > 0 {
-            gate.kept.put(&place.client, ledger.received.durable(), expiry, gate.sessions.now());
+        let is_whole = subscriber.as_mut().is_none_or(|it| it.pause());
+        if expiry > 0 && is_whole {
+            let absence = Absence { received: ledger.received.durable(), subscriber };
+            gate.kept.put(&place.client, absence, expiry, gate.sessions.now());
         }
         drop(gate);
         drop(place);
@@ -102,6 +117,7 @@ impl<P: Producer> Session<P> {
         loop {
             let cut = self.place.control.poll_cut(cx);
             self.advance_ledger(cx);
+            let has_more = self.deliver(cx);
             self.write(cx);
             if let Some(ending) = self.ending {
                 let is_over = self.is_drained(cx);
@@ -118,6 +134,7 @@ impl<P: Producer> Session<P> {
                     self.place.control.forgive_silence();
                 }
                 Some(cut) => self.end(Ending::Cut(cut)),
+                None if has_more && self.outbox.is_empty() => {}
                 None if !moved => return Poll::Pending,
                 None => {}
             }
@@ -223,22 +240,17 @@ impl<P: Producer> Session<P> {
             Packet::Publish(publish) => self.publish(&publish, ingest_time),
             Packet::Pubrel { packet_id } => self.ledger.release(packet_id),
             Packet::PingReq => pingresp(&mut self.outbox),
-            Packet::Disconnect(expiry) => self.disconnect(expiry),
-            Packet::Subscribe { packet_id, filters } => {
-                // Nothing is delivered to devices yet, and a subscriber is told so instead of being left to wait.
-                tracing::debug!(device = %self.device.id, filters, "subscription refused: not served");
-                self.answer(|outbox, version| suback(outbox, version, packet_id, filters));
-            }
-            Packet::Unsubscribe { packet_id, filters } => {
-                self.answer(|outbox, version| unsuback(outbox, version, packet_id, filters));
-            }
+            Packet::Disconnect(farewell) => self.disconnect(farewell),
+            Packet::Subscribe(subscribe) => self.subscribe(&subscribe, ingest_time),
+            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe),
+            Packet::Answer(answer) => self.take_answer(answer),
             Packet::Connect(_) => self.violated(Violation::Order),
         }
     }
 
     /// MQTT 5, 3.14.2.2.2: a session that was to end with its connection can't be kept by an afterthought.
-    fn disconnect(&mut self, expiry: Option<u32>) {
-        match expiry {
+    fn disconnect(&mut self, farewell: Farewell) {
+        match farewell.session_expiry {
             Some(1..) if self.expiry == 0 => return self.violated(Violation::Protocol),
             Some(seconds) => self.expiry = seconds.min(self.gate.limits.max_session_expiry),
             None => {}

@@ -2,6 +2,7 @@
 
 use super::ending::Ending;
 use super::{Sender, Session};
+use crate::fanout::{NOBODY, Publication, Said};
 use crate::normalize::{self, Arrival, Normalized, Rejection, start_of};
 use crate::packet::{Publish, QoS, ReasonCode, Version, Violation};
 use firmware_protocol::{Topic, UpKind};
@@ -23,9 +24,6 @@ const KEPT: usize = 1024;
 
 impl<P: Producer> Session<P> {
     pub(super) fn publish(&mut self, publish: &Publish<'_>, ingest_time: Timestamp) {
-        if self.version == Version::V5 && publish.is_retained {
-            return self.violated(Violation::Retain);
-        }
         if self.is_ahead(publish) {
             return self.violated(Violation::ReceiveMaximum);
         }
@@ -71,16 +69,45 @@ impl<P: Producer> Session<P> {
             return;
         }
         let arrival = Arrival { device: &self.device.id, crs: self.device.crs, ingest_time };
+        if !self.device.is_device {
+            return self.forbid(publish);
+        }
+        let is_clearing = publish.is_retained && publish.payload.is_empty();
         let normalized = match Topic::parse(publish.topic) {
             Ok(Topic::Up { device, .. }) if device != self.device.id => return self.forbid(publish),
             Ok(Topic::Command { .. }) => return self.forbid(publish),
+            Ok(Topic::Up { .. }) if is_clearing => return self.clear(publish, ingest_time),
             Ok(Topic::Up { kind, .. }) => match check(publish, self.gate.limits.max_payload) {
                 Ok(()) => normalize(arrival, kind, publish.payload),
                 Err(rejection) => Err(rejection),
             },
             Err(error) => Err(Rejection::new(Reason::UnknownTopic, error.to_string())),
         };
-        self.ledger.enter(&self.device, arrival, publish, self.version, normalized);
+        let publication = if normalized.is_ok() { self.publication(publish, ingest_time) } else { None };
+        self.ledger.enter(&self.device, arrival, publish, self.version, normalized, publication);
+    }
+
+    /// What subscribers get of a message; `None` when nobody wants it.
+    fn publication(&self, publish: &Publish<'_>, now: Timestamp) -> Option<Publication> {
+        let is_wanted = publish.is_retained || self.gate.fanout.is_wanted(publish.topic);
+        is_wanted.then(|| {
+            let said = Said {
+                topic: publish.topic,
+                payload: publish.payload,
+                properties: publish.properties,
+                qos: publish.qos,
+                is_retained: publish.is_retained,
+                origin: self.subscriber.as_ref().map_or(NOBODY, |it| it.membership.mailbox.id),
+            };
+            Publication::new(&said, now)
+        })
+    }
+
+    /// An empty message with RETAIN takes back what was retained (3.3.1.3). It says nothing else.
+    fn clear(&mut self, publish: &Publish<'_>, now: Timestamp) {
+        let Some(publication) = self.publication(publish, now) else { return };
+        self.gate.metrics.cleared.inc();
+        self.ledger.clear(publish, self.version, publication);
     }
 
     /// MQTT 5 can refuse one message if it is one that is answered; otherwise the connection goes.
@@ -138,10 +165,14 @@ impl<P: Producer> Session<P> {
             is_retained: false,
             alias: None,
             is_text: false,
+            properties: &[],
             payload,
         };
         if self.is_repeated(&publish) {
             return;
+        }
+        if !self.device.is_device {
+            return self.forbid(&publish);
         }
         if let Ok(topic_name) = Topic::parse(&topic)
             && !is_own(&self.device, &topic_name)
@@ -150,7 +181,7 @@ impl<P: Producer> Session<P> {
         }
         let arrival = Arrival { device: &self.device.id, crs: self.device.crs, ingest_time };
         let rejection = too_large(self.gate.limits.max_payload);
-        self.ledger.enter(&self.device, arrival, &publish, self.version, Err(rejection));
+        self.ledger.enter(&self.device, arrival, &publish, self.version, Err(rejection), None);
     }
 }
 

@@ -27,6 +27,7 @@ async fn check(table: &str) {
         ..gateway::Limits::default()
     };
     let site = Site::open_with(&["d-1", "d-2"], limits).await;
+    add_subscriber(&site.registry, "s-1", &["#", "$SYS/#"]);
     let mut bystander = site.connect("d-2").await;
     for statement in &statements {
         if let Verdict::Tried(steps) = &statement.verdict {

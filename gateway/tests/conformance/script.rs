@@ -8,7 +8,7 @@
 //! 2> {hello}              over a second connection of its own
 //! 2< 20 02 00 00          exactly these bytes come next
 //! < silence               nothing comes, and the connection stays open
-//! new                     the connection is dropped without a word, and another is opened
+//! new                     the connection is dropped without a word, and another is opened (2new: the second)
 //! ```
 //!
 //! Bytes are hexadecimal. `'text'` stands behind its length in two bytes, `"text"` stands bare, `( … )` behind its
@@ -41,7 +41,7 @@ pub enum Step {
     Expect(usize, Vec<Option<u8>>),
     Silence(usize),
     Closed(usize),
-    New,
+    New(usize),
 }
 
 /// Reads a table. Every number stands in it once, and has one verdict.
@@ -78,7 +78,7 @@ fn check_numbers(statements: &[Statement]) {
         assert!(number.starts_with("MQTT-"), "{number}");
         assert!(numbers.insert(number), "{number} stands twice");
         if let Verdict::Tried(steps) = verdict {
-            let is_answered = steps.iter().any(|step| !matches!(step, Step::Send(..) | Step::New));
+            let is_answered = steps.iter().any(|step| !matches!(step, Step::Send(..) | Step::New(_)));
             assert!(is_answered, "{number} has nothing that could fail");
         }
     }
@@ -94,7 +94,7 @@ impl Statement {
             "<" if rest == "closed" => steps.push(Step::Closed(wire)),
             "<" if rest == "silence" => steps.push(Step::Silence(wire)),
             "<" => steps.push(Step::Expect(wire, assemble(&expand(rest, names)))),
-            "new" => steps.push(Step::New),
+            "new" => steps.push(Step::New(wire)),
             "n/a:" | "open:" => {
                 assert!(steps.is_empty() && !rest.is_empty(), "{context}");
                 self.verdict = if word == "open:" { Verdict::Open } else { Verdict::NotApplicable };
@@ -176,7 +176,7 @@ pub async fn run(number: &str, steps: &[Step], address: SocketAddr) {
     for (index, step) in steps.iter().enumerate() {
         println!("{number}, step {}: {step:02x?}", index + 1);
         match step {
-            Step::New => wires[0] = Some(dial(address).await),
+            Step::New(wire) => wires[*wire] = Some(dial(address).await),
             Step::Send(wire, bytes) => {
                 if wires[*wire].is_none() {
                     wires[*wire] = Some(dial(address).await);

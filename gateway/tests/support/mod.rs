@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 #![allow(clippy::unwrap_used, reason = "a test's own scaffolding")]
 
-use gateway::{Limits, Listener, Metrics, NewDevice, Registry};
+use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, NewSubscriber, Parts, Registry};
 use records::{
     AppendError, Batch, Crs, Family, MemoryLog, Offset, Producer, Record, Timestamp, Topic, TopicPartition,
     partition_of,
@@ -104,6 +104,7 @@ pub struct Site {
     pub address: SocketAddr,
     pub log: TestLog,
     pub registry: Arc<Registry>,
+    pub fanout: Arc<Fanout>,
     pub stop: CancellationToken,
     pub running: JoinHandle<Result<(), gateway::GatewayError>>,
     metrics: prometheus::Registry,
@@ -142,16 +143,20 @@ impl Site {
         let time = Arc::new(AtomicI64::new(NOW.millis()));
         let told = time.clone();
         let clock: gateway::Clock = Arc::new(move || Timestamp(told.load(Ordering::Relaxed)));
+        let fanout = Arc::new(Fanout::new(&limits, gateway_metrics.clone()));
         let running = tokio::spawn(gateway::run(
             vec![listen(listener)],
-            log.clone(),
-            registry.clone(),
-            clock,
-            limits,
-            gateway_metrics,
+            Parts {
+                log: log.clone(),
+                registry: registry.clone(),
+                fanout: fanout.clone(),
+                clock,
+                limits,
+                metrics: gateway_metrics,
+            },
             stop.clone(),
         ));
-        Site { address, log, registry, stop, running, metrics, folder, time }
+        Site { address, log, registry, fanout, stop, running, metrics, folder, time }
     }
 
     /// Sets the gateway's clock forward.
@@ -208,6 +213,13 @@ pub fn add(registry: &Registry, id: &str) {
     registry.add_with_password(new_device(id), PASSWORD, NOW).unwrap();
 }
 
+/// Adds a subscriber whose password is [`PASSWORD`].
+pub fn add_subscriber(registry: &Registry, id: &str, filters: &[&str]) {
+    let filters = filters.iter().map(|filter| (*filter).to_owned()).collect();
+    let new = NewSubscriber { id: id.into(), label: "".into(), filters, areas: Vec::new() };
+    registry.add_subscriber_with_password(&new, PASSWORD, NOW).unwrap();
+}
+
 pub fn new_device(id: &str) -> NewDevice {
     NewDevice {
         id: id.into(),
@@ -239,6 +251,13 @@ impl Wire {
         let read = tokio::time::timeout(PATIENCE, self.0.read_exact(&mut bytes)).await;
         read.expect("an answer in time").expect("an answer");
         bytes
+    }
+
+    /// CONNACK of MQTT 5 that lets it in, whatever the terms are.
+    pub async fn expect_connack_v5(&mut self) {
+        let [kind, len, _, code] = self.read(4).await[..] else { panic!("four bytes") };
+        assert_eq!((kind, code), (0x20, 0));
+        self.read(usize::from(len) - 2).await;
     }
 
     /// Nothing comes for a while, and the connection stays open.
@@ -318,4 +337,40 @@ pub fn packet(first: u8, body: &[u8]) -> Vec<u8> {
     }
     bytes.extend(body);
     bytes
+}
+
+/// SUBSCRIBE of MQTT 3.1.1 to one filter.
+pub fn subscribe(id: u16, filter: &str, qos: u8) -> Vec<u8> {
+    packet(0x82, &[&id.to_be_bytes()[..], &string(filter), &[qos]].concat())
+}
+
+/// PUBLISH of MQTT 3.1.1; no id at QoS 0.
+pub fn publish_at(topic: &str, qos: u8, id: u16, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = publish(topic, (qos > 0).then_some(id), payload);
+    bytes[0] = 0x30 | qos << 1;
+    bytes
+}
+
+/// PUBLISH of MQTT 5 at QoS 1 without properties.
+pub fn publish_v5(topic: &str, id: u16, payload: &[u8]) -> Vec<u8> {
+    packet(0x32, &[&string(topic)[..], &id.to_be_bytes(), &[0], payload].concat())
+}
+
+/// CONNECT of MQTT 3.1.1 without a clean session.
+pub fn connect_lasting(client_id: &str, user: &str) -> Vec<u8> {
+    let mut bytes = connect(client_id, 0, user, PASSWORD);
+    let flags = bytes.iter().position(|byte| *byte == 0xc2).unwrap();
+    bytes[flags] = 0xc0;
+    bytes
+}
+
+/// CONNECT of MQTT 5 with a clean start.
+pub fn connect_v5(client_id: &str, user: &str, properties: &[u8]) -> Vec<u8> {
+    let mut body = string("MQTT");
+    body.extend([5, 0xc2, 0, 0, properties.len() as u8]);
+    body.extend(properties);
+    for text in [client_id, user, PASSWORD] {
+        body.extend(string(text));
+    }
+    packet(0x10, &body)
 }
