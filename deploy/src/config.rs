@@ -322,6 +322,10 @@ mod tests {
             listen = "0.0.0.0:8080"
             operator = "wang"
             password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"
+            query_series = 500
+            query_rows = 50000
+            query_time = "5s"
+            query_memory = "64 MiB"
             [admin]
             listen = "127.0.0.1:9000"
         "#;
@@ -340,6 +344,9 @@ mod tests {
         assert_ne!(config.admin, default.admin);
         assert_eq!(config.stream.patience, Duration::from_secs(60));
         assert_eq!(config.log.budget_bytes, 100 << 30);
+        let limits = config.console.limits;
+        assert_eq!((limits.series, limits.rows, limits.time.as_secs()), (500, 50_000, 5));
+        assert_eq!(limits.memory_bytes, 64 << 20);
     }
 
     #[test]

@@ -86,6 +86,7 @@ fn start(
         clock,
         login,
         metrics,
+        limits: sinks::console::QueryLimits::default(),
         stop: stop.clone(),
     })
 }

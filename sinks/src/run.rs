@@ -222,11 +222,32 @@ fn halves(fetched: &Fetched) -> Option<(Fetched, Fetched)> {
         return None;
     }
     let (mut left, mut right) = (Batch::new(), Batch::new());
-    for (index, (key, value)) in fetched.batch.iter().enumerate() {
+    for (index, entry) in fetched.batch.entries().enumerate() {
         let half = if index < middle { &mut left } else { &mut right };
-        half.push(key, value);
+        half.push_entry(entry);
     }
     let piece =
         |first, lost, batch| Fetched { partition: fetched.partition, first, lost, batch: Arc::new(batch) };
     Some((piece(fetched.first, fetched.lost, left), piece(fetched.first + middle as Offset, 0, right)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use records::{Entry, Origin, Topic};
+
+    #[test]
+    fn halves_keep_offsets_and_origins() {
+        let mut batch = Batch::new();
+        for offset in 0..5_u64 {
+            let origin = (offset % 2 == 0).then_some(Origin { gateway: "edge-7", spool: 3, offset });
+            batch.push_entry(Entry { key: b"air-1", value: &[offset as u8], origin });
+        }
+        let partition = TopicPartition { topic: Topic::Observations, partition: 0 };
+        let whole = Fetched { partition, first: 40, lost: 7, batch: Arc::new(batch) };
+        let (left, right) = halves(&whole).expect("five records have halves");
+        assert_eq!([(left.first, left.lost), (right.first, right.lost)], [(40, 7), (42, 0)]);
+        let entries: Vec<_> = left.batch.entries().chain(right.batch.entries()).collect();
+        assert_eq!(entries, whole.batch.entries().collect::<Vec<_>>());
+    }
 }

@@ -118,9 +118,10 @@ pub(crate) fn area_series(area: &str) -> Name {
 fn sink_error(error: StoreError) -> SinkError {
     match error {
         StoreError::Full(_) | StoreError::Unavailable(_) => SinkError::unavailable(error),
-        StoreError::InUse { .. } | StoreError::Version { .. } | StoreError::TooManyRows { .. } => {
-            SinkError::Rejected(error.to_string())
-        }
+        StoreError::InUse { .. }
+        | StoreError::Version { .. }
+        | StoreError::TooManyRows { .. }
+        | StoreError::Stopped => SinkError::Rejected(error.to_string()),
     }
 }
 

@@ -259,3 +259,30 @@ fn every_route_is_in_the_document() {
     assert!(routes.len() >= 10);
     assert_eq!(documented, routes);
 }
+
+#[test]
+fn every_parameter_is_in_the_document() {
+    let document: serde_json::Value = serde_json::from_str(include_str!("../console/openapi.json")).unwrap();
+    let check = |path: &str, sources: &[(&'static str, &str)]| {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+        let parameters = parameters.iter().filter(|parameter| parameter["in"] == "query");
+        let mut documented: Vec<&str> = parameters.map(|one| one["name"].as_str().unwrap()).collect();
+        let fields = |(source, name): &(&'static str, &str)| {
+            let body = source.split(&format!("pub struct {name} {{")).nth(1).expect("the struct is there");
+            let body = body.split("\n}").next().unwrap();
+            let lines = body.lines().map(str::trim).filter(|line| !line.starts_with(['#', '/']));
+            let names = lines.filter_map(|line| line.split_once(':')).map(|(name, _)| name);
+            names.map(|name| name.trim_start_matches("pub ")).collect::<Vec<_>>()
+        };
+        let mut asked: Vec<&str> = sources.iter().flat_map(fields).filter(|name| *name != "choice").collect();
+        documented.sort_unstable();
+        asked.sort_unstable();
+        assert_eq!(documented, asked, "{path}");
+    };
+    let query = include_str!("../src/console/query.rs");
+    check("/query", &[(query, "Asked"), (include_str!("../src/console/curves.rs"), "Choice")]);
+    check("/series", &[(include_str!("../src/console/series.rs"), "Asked")]);
+    check("/latest", &[(include_str!("../src/console/latest.rs"), "Asked")]);
+    check("/alerts", &[(include_str!("../src/console/alerts.rs"), "Asked")]);
+    check("/feed", &[(include_str!("../src/console/feed.rs"), "Asked")]);
+}

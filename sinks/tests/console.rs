@@ -174,6 +174,37 @@ async fn questions_that_make_no_sense_are_refused() {
 }
 
 #[tokio::test]
+async fn alerts_of_a_range_are_those_that_were_open_in_it() {
+    let console = Console::start().await;
+    let minute = 60_000;
+    let over = alert("over", T0);
+    let cleared = next(&over, AlertState::Cleared, T0 + 10 * minute);
+    let later = alert("later", T0 + 20 * minute);
+    append(&console.log, Topic::Alerts, &[&over, &cleared, &later].map(on_log)).await;
+    console.get_until("/api/v1/alerts", |answer| answer.json()["seq"] == 3).await;
+    let check = async |from: i64, to: i64, expected: &[&str]| {
+        let path = format!("/api/v1/alerts?from={}&to={}", T0 + from * minute, T0 + to * minute);
+        let list = console.get(&path).await.json();
+        let found: Vec<&str> = list["alerts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["subject"]["device"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, expected, "{from} to {to}");
+    };
+    check(-5, 0, &[]).await;
+    check(-5, 1, &["over"]).await;
+    check(5, 6, &["over"]).await;
+    check(10, 20, &["over"]).await;
+    check(11, 20, &[]).await;
+    check(0, 21, &["later", "over"]).await;
+    check(30, 40, &["later"]).await;
+    let wrong = console.get("/api/v1/alerts?from=yesterday").await;
+    assert_eq!((wrong.status, wrong.code()), (400, "bad_request".to_owned()));
+}
+
+#[tokio::test]
 async fn alerts_and_their_history() {
     let console = Console::start().await;
     let opened = alert("a", T0);

@@ -139,10 +139,11 @@ async fn too_much_and_nonsense_are_refused() {
     check("/query?family=ghost&quantity=pm2_5", "bad_request", "no family ghost").await;
     check("/query?family=air&quantity=pm2_5&group=mood", "bad_request", "area or family").await;
     check("/query?family=air&quantity=pm2_5&percentiles=101", "bad_request", "0 to 100").await;
-    check("/query?family=air&quantity=pm2_5&format=xml", "bad_request", "json or csv").await;
+    check("/query?family=air&quantity=pm2_5&format=xml", "bad_request", "json, csv or parquet").await;
     check("/query?family=air&quantity=pm2_5&from=2&to=1", "bad_request", "before to").await;
     let many = (0..4_000).map(|number| format!("q{number}")).collect::<Vec<_>>().join(",");
-    check(&format!("/query?family=air&quantity={many}"), "too_much", "12000 series").await;
+    check(&format!("/query?family=air&quantity={many}"), "too_much", "limit series: 12000, more than 10000")
+        .await;
     check("/latest?format=parquet", "bad_request", "json, csv or geojson").await;
 }
 

@@ -61,7 +61,8 @@ pub(super) async fn start(site: &mut Site<'_>, log: &Engine, page: TcpListener) 
     let login = login(config)?;
     supervisor.spawn("console", {
         let actions = sinks::console::Actions::new(log.clone());
-        |stop| async move {
+        let limits = config.console.limits;
+        move |stop| async move {
             let state = ConsoleState {
                 store,
                 alerts,
@@ -71,6 +72,7 @@ pub(super) async fn start(site: &mut Site<'_>, log: &Engine, page: TcpListener) 
                 clock: clock::shared(),
                 login,
                 metrics: sink_metrics,
+                limits,
                 stop: stop.clone(),
             };
             Ok(sinks::console::serve(page, sinks::console::router(state), stop).await?)

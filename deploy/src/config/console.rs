@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
+use sinks::console::QueryLimits;
+
 use super::section::{Problems, Section};
+use super::{HOUR, SECOND};
 
 /// `[console]`
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +14,8 @@ pub struct ConsoleConfig {
     pub listen: SocketAddr,
     /// Who may log in, with the argon2 hash of their password. Needed unless `listen` is loopback.
     pub login: Option<LoginConfig>,
+    /// What one question to the API may cost.
+    pub limits: QueryLimits,
 }
 
 /// `[console] operator, password_hash`
@@ -24,7 +29,7 @@ pub struct LoginConfig {
 
 impl Default for ConsoleConfig {
     fn default() -> ConsoleConfig {
-        ConsoleConfig { listen: super::loopback(8080), login: None }
+        ConsoleConfig { listen: super::loopback(8080), login: None, limits: QueryLimits::default() }
     }
 }
 
@@ -55,8 +60,21 @@ pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> ConsoleConfig
         let message = format!("{listen} is reachable by others, so operator and password_hash are needed");
         problems.add(at, path, message);
     }
+    let limits = limits(&mut from, default.limits, problems);
     from.end(problems);
-    ConsoleConfig { listen, login }
+    ConsoleConfig { listen, login, limits }
+}
+
+fn limits(from: &mut Section<'_>, default: QueryLimits, problems: &mut Problems<'_>) -> QueryLimits {
+    let mut count = |key, default: usize| {
+        let found = from.number(key, default as u64, 1..1_000_000_000, problems);
+        usize::try_from(found).unwrap_or(default)
+    };
+    let (series, rows) = (count("query_series", default.series), count("query_rows", default.rows));
+    let time = from.duration("query_time", default.time, SECOND..HOUR, problems);
+    let memory = from.size("query_memory", default.memory_bytes as u64, 1 << 20..1 << 40, problems);
+    let memory_bytes = usize::try_from(memory).unwrap_or(default.memory_bytes);
+    QueryLimits { series, rows, time, memory_bytes }
 }
 
 #[cfg(test)]

@@ -35,7 +35,8 @@ pub async fn streamed(
 ) -> Result<Response, Refusal> {
     let (pieces, mut sent) = channel(WAITING);
     let accepted = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_packed = accepts_gzip(accepted);
+    // What is packed already only costs time to pack once more.
+    let is_packed = format != Format::Parquet && accepts_gzip(accepted);
     tokio::task::spawn_blocking(move || {
         let packer = is_packed.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
         let mut feeder = Feeder { pieces, packer, plain: Vec::new() };
@@ -61,12 +62,17 @@ pub async fn streamed(
 impl Feeder {
     /// Takes `text`, and leaves it empty. `false` when nobody listens any more.
     pub fn feed(&mut self, text: &mut String) -> bool {
-        let bytes = text.as_bytes();
+        let goes_on = self.feed_bytes(text.as_bytes());
+        text.clear();
+        goes_on
+    }
+
+    /// The same with bytes.
+    pub fn feed_bytes(&mut self, bytes: &[u8]) -> bool {
         match &mut self.packer {
             Some(packer) => packer.write_all(bytes).expect("memory takes it"),
             None => self.plain.extend_from_slice(bytes),
         }
-        text.clear();
         let ready = self.packer.as_mut().map_or(&mut self.plain, GzEncoder::get_mut);
         ready.len() < PIECE || self.pieces.blocking_send(Ok(std::mem::take(ready).into())).is_ok()
     }

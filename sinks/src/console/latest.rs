@@ -2,13 +2,14 @@
 
 use super::Context;
 use super::body::streamed;
+use super::curves::family;
 use super::reply::{Params, Refusal};
 use super::table::{Format, cell, time};
 use crate::devices::{DeviceView, LatestView};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use records::{Family, Name};
+use records::Name;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -28,15 +29,11 @@ pub async fn latest(
 ) -> Result<Response, Refusal> {
     let format = match asked.format.as_deref() {
         Some("geojson") => Format::GeoJson,
-        other => {
-            Format::of(other).map_err(|_| Refusal::BadRequest("format: json, csv or geojson".to_owned()))?
-        }
+        Some("csv") => Format::Csv,
+        None | Some("json") => Format::Json,
+        _ => return Err(Refusal::BadRequest("format: json, csv or geojson".to_owned())),
     };
-    let family = asked
-        .family
-        .as_deref()
-        .map(|name| Family::from_name(name).ok_or_else(|| Refusal::BadRequest(format!("no family {name}"))));
-    let family = family.transpose()?;
+    let family = family(asked.family.as_deref())?;
     let console = &shared.console;
     let mut devices = console.devices.views(&console.alerts.worst_by_device(), (console.clock)());
     devices.retain(|device| {
@@ -49,7 +46,7 @@ pub async fn latest(
     }
     streamed(format, &headers, move |feeder| {
         let (head, between, tail) = match format {
-            Format::Json => ("{\"latest\":[", ",", "]}"),
+            Format::Json | Format::Parquet => ("{\"latest\":[", ",", "]}"),
             Format::GeoJson => ("{\"type\":\"FeatureCollection\",\"features\":[", ",", "]}"),
             Format::Csv => ("device,area,family,quantity,value,unit,flag,event_time,ingest_time\r\n", "", ""),
         };
@@ -76,7 +73,7 @@ impl Format {
 
     fn write(self, device: &DeviceView, out: &mut String) {
         match self {
-            Format::Json => out.push_str(&properties(device).to_string()),
+            Format::Json | Format::Parquet => out.push_str(&properties(device).to_string()),
             Format::GeoJson => out.push_str(&feature(device).to_string()),
             Format::Csv => device.latest.iter().for_each(|latest| row(device, latest, out)),
         }

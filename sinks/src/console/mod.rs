@@ -17,9 +17,17 @@ mod series;
 
 mod query;
 
+mod curves;
+
+mod limits;
+
+mod windows;
+
 mod latest;
 
 mod table;
+
+mod columnar;
 
 mod body;
 
@@ -38,6 +46,7 @@ mod instant;
 mod serve;
 
 pub use actions::Actions;
+pub use limits::QueryLimits;
 pub use login::{HashError, Login};
 pub use serve::{ConsoleError, serve};
 
@@ -70,6 +79,8 @@ pub struct ConsoleState {
     pub clock: Clock,
     /// Who may in; `None` asks for nothing, and serves loopback clients only.
     pub login: Option<Login>,
+    /// What one question may cost.
+    pub limits: QueryLimits,
     /// Where requests are counted.
     pub metrics: Metrics,
     /// Ends live feeds, which would hold up a graceful end for ever.

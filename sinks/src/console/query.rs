@@ -1,43 +1,42 @@
-//! `/query`: several series at once, or the devices of an area or family as one, per span of event time.
+//! `/query`: several series at once, or the devices of an area or family as one, per span of event time; from raw
+//! values or from stored windows.
 
 use super::Context;
 use super::body::{Feeder, streamed};
+use super::columnar::Columnar;
+use super::curves::{Choice, Curve, Member, list};
 use super::instant::{instant, offset_minutes, span};
+use super::limits::{Budget, QueryLimits};
 use super::reply::{Params, Refusal};
-use super::table::{Format, Table};
+use super::table::{Format, Head, Row, Table};
+use super::windows::Windows;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use records::{Family, Name, Timestamp};
+use records::Timestamp;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::time::Duration;
 use store::{Spans, Store, usual_width};
-use tokio::time::Instant;
 
 const USUAL_POINTS: usize = 200;
 const MOST_POINTS: usize = 10_000;
-/// Series of one question, before they are joined.
-const MOST_SERIES: usize = 10_000;
-/// Rows of one answer.
-const MOST_ROWS: usize = 1_000_000;
-/// How long an answer may be worked on.
-const MOST_TIME: Duration = Duration::from_secs(20);
 const USUAL_RANGE: Duration = Duration::from_secs(24 * 3600);
 const DAY_MINUTES: i64 = 24 * 60;
+/// So much of a curve is read at once at least; limits are looked at between.
+const SLICE: Duration = Duration::from_secs(8 * 24 * 3600);
+/// So many windows of a series are read at once.
+const SLICE_WINDOWS: u32 = 10_000;
 
 #[derive(Deserialize)]
 pub struct Asked {
-    device: Option<String>,
-    area: Option<Name>,
-    family: Option<String>,
-    quantity: Option<String>,
+    #[serde(flatten)]
+    choice: Choice,
     from: Option<String>,
     to: Option<String>,
-    max_points: Option<usize>,
+    max_points: Option<String>,
     bucket: Option<String>,
     tz_offset: Option<String>,
-    group: Option<String>,
+    window: Option<String>,
     percentiles: Option<String>,
     format: Option<String>,
 }
@@ -49,16 +48,9 @@ struct Question {
     to: Timestamp,
     width: Duration,
     offset: Duration,
+    /// Length of the stored windows to make it from, instead of raw values.
+    window: Option<Duration>,
     percentiles: Vec<f64>,
-}
-
-/// What becomes one curve.
-struct Curve {
-    /// The device or group.
-    name: Name,
-    quantity: Name,
-    /// The series that it is made from, as (subject, quantity).
-    series: Vec<(Name, Name)>,
 }
 
 pub async fn query(
@@ -71,95 +63,50 @@ pub async fn query(
     let devices = console.devices.views(&console.alerts.worst_by_device(), now);
     let members = devices.iter().map(|device| (&device.id, &device.area, device.family));
     let format = Format::of(asked.format.as_deref())?;
-    let question = asked.understand(members, now)?;
-    let (store, until) = (console.store.clone(), Instant::now() + MOST_TIME);
-    streamed(format, &headers, move |feeder| question.answer(&store, format, until, feeder)).await
+    let question = asked.understand(members, now, console.limits)?;
+    let (store, budget) = (console.store.clone(), Budget::new(console.limits));
+    streamed(format, &headers, move |feeder| question.answer(&store, format, budget, feeder)).await
 }
 
 impl Asked {
     fn understand<'a>(
         self,
-        devices: impl Iterator<Item = (&'a Name, &'a Name, Family)>,
+        devices: impl Iterator<Item = Member<'a>>,
         now: Timestamp,
+        limits: QueryLimits,
     ) -> Result<Question, Refusal> {
         let to = self.to.as_deref().map_or(Ok(now + Duration::from_secs(60)), |text| instant("to", text))?;
         let from = self.from.as_deref().map_or(Ok(to - USUAL_RANGE), |text| instant("from", text))?;
         if from >= to {
             return Err(Refusal::BadRequest("from must be before to".to_owned()));
         }
-        let (width, offset) = self.spans(from, to)?;
+        let window = self.window.as_deref().map(|text| span("window", text)).transpose()?;
+        if window.is_none() && self.choice.is_of_areas()? {
+            let message = "level=area needs window: what areas have of their own is windows";
+            return Err(Refusal::BadRequest(message.to_owned()));
+        }
+        let (width, offset) = self.spans(from, to, window)?;
         let percentiles = percentiles(self.percentiles.as_deref())?;
-        let curves = self.curves(devices)?;
-        Ok(Question { curves, from, to, width, offset, percentiles })
+        let curves = self.choice.curves(devices, limits)?;
+        Ok(Question { curves, from, to, width, offset, window, percentiles })
     }
 
-    fn spans(&self, from: Timestamp, to: Timestamp) -> Result<(Duration, Duration), Refusal> {
+    fn spans(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        window: Option<Duration>,
+    ) -> Result<(Duration, Duration), Refusal> {
         let ahead = self.tz_offset.as_deref().map_or(Ok(0), |text| offset_minutes("tz_offset", text))?;
         let offset = Duration::from_secs((-ahead).rem_euclid(DAY_MINUTES).unsigned_abs() * 60);
-        let points = self.max_points.unwrap_or(USUAL_POINTS);
-        if !(1..=MOST_POINTS).contains(&points) {
-            return Err(Refusal::BadRequest(format!("max_points: 1 to {MOST_POINTS}")));
-        }
+        let points = self.max_points.as_deref().map_or(Ok(USUAL_POINTS), str::parse).ok();
+        let points = points.filter(|points| (1..=MOST_POINTS).contains(points));
+        let points = points.ok_or_else(|| Refusal::BadRequest(format!("max_points: 1 to {MOST_POINTS}")))?;
         let width = match &self.bucket {
             Some(text) => span("bucket", text)?,
-            None => usual_width(from, to, points),
+            None => usual_width(from, to, points).max(window.unwrap_or_default()),
         };
         Ok((width, offset))
-    }
-
-    /// A curve per device and quantity, or per group and quantity.
-    fn curves<'a>(
-        &self,
-        devices: impl Iterator<Item = (&'a Name, &'a Name, Family)>,
-    ) -> Result<Vec<Curve>, Refusal> {
-        let quantities = list(self.quantity.as_deref());
-        if quantities.is_empty() {
-            return Err(Refusal::BadRequest("name a quantity, or several with commas between".to_owned()));
-        }
-        let mut groups: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
-        for (name, area, family) in self.chosen(devices)? {
-            let group = match self.group.as_deref() {
-                None => name.clone(),
-                Some("area") => area,
-                Some("family") => family.name().into(),
-                Some(_) => return Err(Refusal::BadRequest("group: area or family".to_owned())),
-            };
-            groups.entry(group).or_default().push(name);
-        }
-        let series = groups.values().map(Vec::len).sum::<usize>() * quantities.len();
-        if series > MOST_SERIES {
-            return Err(Refusal::TooMuch(format!("{series} series, more than {MOST_SERIES}: ask for fewer")));
-        }
-        let mut curves = Vec::new();
-        for (group, members) in &groups {
-            for quantity in &quantities {
-                let series = members.iter().map(|member| (member.clone(), quantity.clone())).collect();
-                curves.push(Curve { name: group.clone(), quantity: quantity.clone(), series });
-            }
-        }
-        Ok(curves)
-    }
-
-    /// The devices that are named, or all of an area, of a family, or of both.
-    fn chosen<'a>(
-        &self,
-        devices: impl Iterator<Item = (&'a Name, &'a Name, Family)>,
-    ) -> Result<Vec<(Name, Name, Family)>, Refusal> {
-        let named = list(self.device.as_deref());
-        let family = self.family.as_deref().map(|name| {
-            Family::from_name(name).ok_or_else(|| Refusal::BadRequest(format!("no family {name}")))
-        });
-        let family = family.transpose()?;
-        if named.is_empty() && self.area.is_none() && family.is_none() {
-            return Err(Refusal::BadRequest("name devices, an area or a family".to_owned()));
-        }
-        let is_chosen = |(name, area, of): &(&Name, &Name, Family)| {
-            (named.is_empty() || named.contains(name))
-                && self.area.as_ref().is_none_or(|wanted| wanted == *area)
-                && family.is_none_or(|wanted| wanted == *of)
-        };
-        let chosen = devices.filter(is_chosen).map(|(name, area, of)| (name.clone(), area.clone(), of));
-        Ok(chosen.collect())
     }
 }
 
@@ -169,39 +116,115 @@ impl Question {
         &self,
         store: &Store,
         format: Format,
-        until: Instant,
+        mut budget: Budget,
         feeder: &mut Feeder,
     ) -> Result<(), Refusal> {
-        let quantiles: Vec<f64> = self.percentiles.iter().map(|percentile| percentile / 100.0).collect();
-        let (from, to, width, offset) = (self.from, self.to, self.width, self.offset);
-        let spans = Spans { from, to, width, offset, quantiles: &quantiles };
-        let mut table = Table::new(format, spans, &self.percentiles);
-        let mut rows = 0;
-        let mut text = table.head();
-        for Curve { name, quantity, series } in &self.curves {
-            if Instant::now() > until {
-                let longest = MOST_TIME.as_secs();
-                return Err(Refusal::TooMuch(format!("it takes longer than {longest} s: ask for less")));
-            }
-            let joined = store.joined(series, spans)?;
-            rows += joined.len();
-            if rows > MOST_ROWS {
-                return Err(Refusal::TooMuch(format!("more than {MOST_ROWS} rows: ask for wider buckets")));
-            }
-            table.curve(name, quantity, &joined, &mut text);
-            if !feeder.feed(&mut text) {
+        if format == Format::Parquet {
+            return self.answer_columnar(store, budget, feeder);
+        }
+        let mut table = Table::new(format, self.head());
+        if !feeder.feed(&mut table.head()) {
+            return Ok(());
+        }
+        for curve in &self.curves {
+            let rows = self.rows(curve, store, &mut budget)?;
+            if !table.curve(&curve.name, &curve.quantity, &rows, feeder) {
                 return Ok(());
             }
         }
-        text.push_str(table.tail());
-        feeder.feed(&mut text);
+        feeder.feed(&mut table.tail().to_owned());
         Ok(())
     }
-}
 
-fn list(text: Option<&str>) -> Vec<Name> {
-    let parts = text.unwrap_or_default().split(',').map(str::trim);
-    parts.filter(|part| !part.is_empty()).map(Name::from).collect()
+    fn answer_columnar(&self, store: &Store, mut budget: Budget, feeder: &mut Feeder) -> Result<(), Refusal> {
+        // Memory takes everything, so what fails is the way to the client, who then asks no more.
+        let Ok(mut file) = Columnar::new(self.head(), feeder) else { return Ok(()) };
+        for curve in &self.curves {
+            let rows = self.rows(curve, store, &mut budget)?;
+            if file.curve(&curve.name, &curve.quantity, rows).is_err() {
+                return Ok(());
+            }
+        }
+        file.end().unwrap_or_default();
+        Ok(())
+    }
+
+    fn head(&self) -> Head {
+        let (has_revision, mut more) = (self.window.is_some(), Vec::new());
+        for percentile in &self.percentiles {
+            more.push(format!("p{percentile}"));
+            if has_revision {
+                more.extend([format!("p{percentile}_low"), format!("p{percentile}_high")]);
+            }
+        }
+        Head { from: self.from, to: self.to, width: self.width, has_revision, more }
+    }
+
+    fn rows(&self, curve: &Curve, store: &Store, budget: &mut Budget) -> Result<Vec<Row>, Refusal> {
+        let mut rows = Vec::new();
+        let quantiles: Vec<f64> = self.percentiles.iter().map(|percentile| percentile / 100.0).collect();
+        let row_bytes = Row::bytes(self.head().more.len());
+        for (from, to) in self.slices() {
+            if !budget.has_time() {
+                return Err(budget.too_long());
+            }
+            let before = rows.len();
+            let held = before * row_bytes;
+            let most_values = budget.room(held, size_of::<f64>());
+            let go_on = || budget.has_time();
+            let (width, offset) = (self.width, self.offset);
+            let spans = Spans { from, to, width, offset, quantiles: &quantiles, most_values, go_on: &go_on };
+            match self.window {
+                Some(length) => {
+                    rows.extend(self.windows(&curve.series, length, store, spans, held, budget)?)
+                }
+                None => {
+                    let joined = store
+                        .joined(&curve.series, spans)
+                        .map_err(|error| budget.refusal(error, most_values))?;
+                    rows.extend(joined.into_iter().map(Row::from));
+                }
+            }
+            budget.hold(rows.len() * row_bytes)?;
+            budget.take_rows(rows.len() - before)?;
+        }
+        Ok(rows)
+    }
+
+    fn windows(
+        &self,
+        series: &[(records::Name, records::Name)],
+        length: Duration,
+        store: &Store,
+        spans: Spans<'_>,
+        held: usize,
+        budget: &Budget,
+    ) -> Result<impl Iterator<Item = Row>, Refusal> {
+        let mut windows = Windows::default();
+        for (subject, quantity) in series {
+            if !(spans.go_on)() {
+                return Err(budget.too_long());
+            }
+            let found = store.aggregates(subject, quantity, Some(length), spans.from - length, spans.to);
+            windows.add(&found.map_err(|error| budget.refusal(error, spans.most_values))?, length, &spans);
+            budget.hold(held + windows.bytes())?;
+        }
+        Ok(windows.finish(spans.quantiles))
+    }
+
+    /// The range in pieces that end where spans end.
+    fn slices(&self) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let most = self.window.map_or(SLICE, |length| SLICE.min(length.saturating_mul(SLICE_WINDOWS)));
+        let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 4).max(1);
+        let (width, offset) = (millis(self.width), self.offset.as_millis() as i64);
+        let step = (millis(most) / width).max(1).saturating_mul(width);
+        let first = (self.from.millis() - offset).div_euclid(width).saturating_mul(width) + offset;
+        let (from, to) = (self.from, self.to);
+        let starts = std::iter::successors(Some(first), move |start| start.checked_add(step));
+        let slice =
+            move |start: i64| (from.max(Timestamp(start)), to.min(Timestamp(start.saturating_add(step))));
+        starts.take_while(move |start| *start < to.millis()).map(slice)
+    }
 }
 
 fn percentiles(text: Option<&str>) -> Result<Vec<f64>, Refusal> {

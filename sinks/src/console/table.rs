@@ -1,10 +1,12 @@
 //! Curves as text: columns in JSON, rows in CSV.
 
+use super::body::Feeder;
 use super::reply::Refusal;
 use records::{Quantity, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fmt::Write;
-use store::{Joined, Spans};
+use std::time::Duration;
+use store::{Bucket, Joined};
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub enum Format {
     Csv,
     /// A FeatureCollection (RFC 7946).
     GeoJson,
+    /// The columns of CSV, typed and packed.
+    Parquet,
 }
 
 impl Format {
@@ -23,7 +27,8 @@ impl Format {
         match name {
             None | Some("json") => Ok(Format::Json),
             Some("csv") => Ok(Format::Csv),
-            _ => Err(Refusal::BadRequest("format: json or csv".to_owned())),
+            Some("parquet") => Ok(Format::Parquet),
+            _ => Err(Refusal::BadRequest("format: json, csv or parquet".to_owned())),
         }
     }
 
@@ -33,31 +38,80 @@ impl Format {
             Format::Json => "application/json",
             Format::Csv => "text/csv; charset=utf-8",
             Format::GeoJson => "application/geo+json",
+            Format::Parquet => "application/vnd.apache.parquet",
         }
     }
 }
 
-/// Curves of one answer, one after the other.
-pub struct Table<'a> {
+/// What was found in one span of event time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Where the span begins, ms.
+    pub start: i64,
+    pub mean: f64,
+    pub min: f64,
+    pub max: f64,
+    /// Values that are not missing.
+    pub count: u64,
+    /// Of these, the usable ones.
+    pub good: u64,
+    /// Of windows: the highest of theirs.
+    pub revision: Option<u32>,
+    /// Percentiles.
+    pub more: Vec<f64>,
+}
+
+impl Row {
+    /// Share of the values that is usable, 0…1.
+    pub fn good_share(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.good as f64 / self.count as f64 }
+    }
+
+    /// What it takes in memory with so many percentiles.
+    pub fn bytes(more: usize) -> usize {
+        size_of::<Row>() + more * size_of::<f64>()
+    }
+}
+
+impl From<Joined> for Row {
+    fn from(Joined { bucket, quantiles }: Joined) -> Row {
+        let Bucket { start, count, good, min, mean, max } = bucket;
+        Row { start: start.millis(), mean, min, max, count, good, revision: None, more: quantiles }
+    }
+}
+
+/// What all rows of an answer have in common.
+pub struct Head {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub width: Duration,
+    /// Whether rows are of stored windows.
+    pub has_revision: bool,
+    /// Names of percentiles.
+    pub more: Vec<String>,
+}
+
+/// Curves of one answer as text, one after the other.
+pub struct Table {
     format: Format,
-    spans: Spans<'a>,
-    percentiles: &'a [f64],
+    head: Head,
     has_curve: bool,
 }
 
-impl<'a> Table<'a> {
-    /// An empty one; `percentiles` name what the quantiles of `spans` are.
-    pub fn new(format: Format, spans: Spans<'a>, percentiles: &'a [f64]) -> Table<'a> {
-        Table { format, spans, percentiles, has_curve: false }
+impl Table {
+    /// An empty one, JSON or CSV.
+    pub fn new(format: Format, head: Head) -> Table {
+        Table { format, head, has_curve: false }
     }
 
     /// What stands before the first curve.
     pub fn head(&self) -> String {
+        let Head { from, to, width, has_revision, more } = &self.head;
         if self.format == Format::Csv {
-            let more: String = self.percentiles.iter().map(|percentile| format!(",p{percentile}")).collect();
-            return format!("series,quantity,time,mean,min,max,count,good{more}\r\n");
+            let revision = if *has_revision { ",revision" } else { "" };
+            let more: String = more.iter().map(|name| format!(",{name}")).collect();
+            return format!("series,quantity,time,mean,min,max,count,good{revision}{more}\r\n");
         }
-        let Spans { from, to, width, .. } = self.spans;
         let (from, to, width) = (from.millis(), to.millis(), width.as_millis());
         format!("{{\"from\":{from},\"to\":{to},\"width_ms\":{width},\"series\":[")
     }
@@ -67,60 +121,71 @@ impl<'a> Table<'a> {
         if self.format == Format::Csv { "" } else { "]}" }
     }
 
-    /// Appends a curve.
-    pub fn curve(&mut self, name: &str, quantity: &str, points: &[Joined], out: &mut String) {
-        match self.format {
-            Format::Csv => points.iter().for_each(|point| row(name, quantity, point, out)),
-            _ => {
-                if self.has_curve {
-                    out.push(',');
-                }
-                out.push_str(&self.columns(name, quantity, points).to_string());
-            }
+    /// Writes a curve. `false` when nobody listens any more.
+    pub fn curve(&mut self, name: &str, quantity: &str, rows: &[Row], out: &mut Feeder) -> bool {
+        let mut text = String::new();
+        if self.format == Format::Csv {
+            let names = format!("{},{}", cell(name), cell(quantity));
+            return rows.iter().all(|row| {
+                csv_row(&names, row, &mut text);
+                out.feed(&mut text)
+            });
         }
+        text.push_str(if self.has_curve { ",{" } else { "{" });
         self.has_curve = true;
+        let unit = Quantity::from_name(quantity).info().map_or("", |info| info.unit);
+        for (key, value) in [("series", name), ("quantity", quantity), ("unit", unit)] {
+            write!(text, "\"{key}\":{},", Value::from(value)).expect("text takes everything");
+        }
+        self.columns(rows, &mut text, out) && {
+            text.push('}');
+            out.feed(&mut text)
+        }
     }
 
-    fn columns(&self, name: &str, quantity: &str, points: &[Joined]) -> Value {
-        let of = |value: fn(&Joined) -> f64| points.iter().map(value).collect::<Vec<f64>>();
-        let mut curve = json!({
-            "series": name,
-            "quantity": quantity,
-            "unit": Quantity::from_name(quantity).info().map_or("", |info| info.unit),
-            "t": points.iter().map(|point| point.bucket.start.millis()).collect::<Vec<_>>(),
-            "mean": of(|point| point.bucket.mean),
-            "min": of(|point| point.bucket.min),
-            "max": of(|point| point.bucket.max),
-            "count": points.iter().map(|point| point.bucket.count).collect::<Vec<_>>(),
-            "good": of(good_share),
-        });
-        for (index, percentile) in self.percentiles.iter().enumerate() {
-            let values: Vec<f64> = points.iter().map(|point| point.quantiles[index]).collect();
-            curve[format!("p{percentile}")] = json!(values);
-        }
-        curve
+    fn columns(&self, rows: &[Row], text: &mut String, out: &mut Feeder) -> bool {
+        let mut column = |name: &str, value: &dyn Fn(&Row, &mut String)| {
+            text.push_str(if name == "t" { "" } else { "," });
+            write!(text, "\"{name}\":[").expect("text takes everything");
+            let all = rows.iter().enumerate().all(|(index, row)| {
+                text.push_str(if index > 0 { "," } else { "" });
+                value(row, text);
+                out.feed(text)
+            });
+            text.push(']');
+            all
+        };
+        let has_revision = self.head.has_revision;
+        column("t", &|row, text| text.push_str(&row.start.to_string()))
+            && column("mean", &|row, text| json_number(row.mean, text))
+            && column("min", &|row, text| json_number(row.min, text))
+            && column("max", &|row, text| json_number(row.max, text))
+            && column("count", &|row, text| text.push_str(&row.count.to_string()))
+            && column("good", &|row, text| json_number(row.good_share(), text))
+            && (!has_revision
+                || column("revision", &|row, text| text.push_str(&row.revision.unwrap_or(0).to_string())))
+            && (self.head.more.iter().enumerate())
+                .all(|(index, name)| column(name, &|row, text| json_number(row.more[index], text)))
     }
 }
 
-fn row(name: &str, quantity: &str, point: &Joined, out: &mut String) {
-    let bucket = &point.bucket;
-    out.push_str(&cell(name));
-    for text in [cell(quantity), time(bucket.start)] {
-        out.push(',');
-        out.push_str(&text);
-    }
-    for value in [bucket.mean, bucket.min, bucket.max] {
+/// A number as serde_json has it; `null` for what there is no value for.
+fn json_number(value: f64, out: &mut String) {
+    write!(out, "{}", Value::from(value)).expect("text takes everything");
+}
+
+fn csv_row(names: &str, row: &Row, out: &mut String) {
+    write!(out, "{names},{}", time(Timestamp(row.start))).expect("text takes everything");
+    for value in [row.mean, row.min, row.max] {
         number(value, out);
     }
-    write!(out, ",{}", bucket.count).expect("text takes everything");
-    number(good_share(point), out);
-    point.quantiles.iter().for_each(|value| number(*value, out));
+    write!(out, ",{}", row.count).expect("text takes everything");
+    number(row.good_share(), out);
+    if let Some(revision) = row.revision {
+        write!(out, ",{revision}").expect("text takes everything");
+    }
+    row.more.iter().for_each(|value| number(*value, out));
     out.push_str("\r\n");
-}
-
-/// Share of the values that is usable, 0…1.
-fn good_share(point: &Joined) -> f64 {
-    if point.bucket.count == 0 { 0.0 } else { point.bucket.good as f64 / point.bucket.count as f64 }
 }
 
 /// A comma and a number; what there is no value for stays empty.

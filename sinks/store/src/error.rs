@@ -32,6 +32,9 @@ pub enum StoreError {
         /// The bound.
         limit: usize,
     },
+    /// Whoever asked said that the answer is not wanted any more.
+    #[error("the answer is not wanted any more")]
+    Stopped,
 }
 
 impl From<std::io::Error> for StoreError {

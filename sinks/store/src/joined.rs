@@ -10,11 +10,8 @@ use records::{Name, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Values that quantiles may be made from, at most: they are all in memory.
-const MOST_VALUES: usize = 10_000_000;
-
 /// Which spans to gather values in, and what to make of them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Spans<'a> {
     /// First instant of event time.
     pub from: Timestamp,
@@ -26,6 +23,10 @@ pub struct Spans<'a> {
     pub offset: Duration,
     /// Quantiles to tell, 0…1.
     pub quantiles: &'a [f64],
+    /// Values that quantiles may be made from, at most: they are all in memory.
+    pub most_values: usize,
+    /// Asked before each series; with `false` the answer is not wanted any more.
+    pub go_on: &'a dyn Fn() -> bool,
 }
 
 /// What several series held in one span.
@@ -48,11 +49,14 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::TooManyRows`] when there are more spans than an answer may have, or more values than quantiles
-    /// can be made from.
+    /// can be made from; [`StoreError::Stopped`] when it is to go on no more.
     pub fn joined(&self, series: &[(Name, Name)], spans: Spans<'_>) -> Result<Vec<Joined>, StoreError> {
         let mut all = Gathered::default();
         for (subject, quantity) in series {
-            let room = MOST_VALUES - all.count;
+            if !(spans.go_on)() {
+                return Err(StoreError::Stopped);
+            }
+            let room = spans.most_values - all.count;
             let one = self.answer(subject, quantity, spans.from, spans.to, |view: &View<RawPoint>| {
                 self.gather(view, spans, room)
             })?;
@@ -72,7 +76,7 @@ impl Store {
                     return Ok(());
                 }
                 if gathered.count == room {
-                    return Err(StoreError::TooManyRows { limit: MOST_VALUES });
+                    return Err(StoreError::TooManyRows { limit: spans.most_values });
                 }
                 gathered.count += 1;
                 gathered.values.entry(start).or_default().push(point.value);

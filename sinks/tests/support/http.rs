@@ -79,8 +79,9 @@ impl Answer {
             (name.to_lowercase(), value.trim().to_owned())
         };
         let headers: Vec<_> = lines.map(header).collect();
-        assert!(!headers.iter().any(|(name, _)| name == "transfer-encoding"), "only the feed is chunked");
-        Answer { status, headers, body: bytes[end + 4..].to_vec() }
+        let is_chunked = headers.iter().any(|(name, _)| name == "transfer-encoding");
+        let rest = &bytes[end + 4..];
+        Answer { status, headers, body: if is_chunked { unchunked(rest) } else { rest.to_vec() } }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -100,6 +101,21 @@ impl Answer {
         let error = self.json()["error"].clone();
         assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{error}");
         error["code"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The body of an answer that was sent while it was made; panics when it was cut.
+fn unchunked(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let line = rest.windows(2).position(|two| two == b"\r\n").expect("a whole answer");
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+        let chunk = &rest[line + 2..];
+        if length == 0 {
+            return body;
+        }
+        body.extend_from_slice(&chunk[..length]);
+        rest = &chunk[length + 2..];
     }
 }
 

@@ -12,7 +12,7 @@ use records::{
     Alert, AlertState, Batch, Body, Device, Family, MemoryLog, Observation, Position, Producer, Quality,
     Quantity, Reading, Record, Severity, Subject, Timestamp, Topic, TopicPartition, UseCase,
 };
-use sinks::console::{Actions, router, serve};
+use sinks::console::{Actions, QueryLimits, router, serve};
 use sinks::store::{Options, Store};
 use sinks::{
     AlertBook, AlertSink, Ambient, Clock, ConsoleState, DeviceBook, DeviceSink, Login, Metrics, Notices,
@@ -185,6 +185,10 @@ impl Console {
     }
 
     pub async fn start_with(login: Option<Login>) -> Console {
+        Console::start_bounded(login, QueryLimits::default()).await
+    }
+
+    pub async fn start_bounded(login: Option<Login>, limits: QueryLimits) -> Console {
         let folder = tempfile::tempdir().unwrap();
         let (log, hands, stop) = (log(), Hands::new(), CancellationToken::new());
         let (metrics, registry) = metrics();
@@ -207,6 +211,7 @@ impl Console {
             clock: hands.clock(),
             login,
             metrics,
+            limits,
             stop: stop.clone(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -249,12 +254,18 @@ fn start<S: Sink + 'static>(
 }
 
 /// What `look` finds, within ten seconds.
-pub async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..500 {
+pub async fn eventually<T>(look: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(Duration::from_secs(10), look).await
+}
+
+/// What `look` finds, within `time`.
+pub async fn eventually_within<T>(time: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let until = std::time::Instant::now() + time;
+    while std::time::Instant::now() < until {
         if let Some(found) = look().await {
             return found;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("it did not come about within ten seconds");
+    panic!("it did not come about within {time:?}");
 }

@@ -131,7 +131,7 @@ fn ask(store: &Store, subject: &str, (from, to, width, offset): (i64, i64, i64, 
     let offset = Duration::from_millis(offset.unsigned_abs());
     let (from, to) = (Timestamp(from), Timestamp(to));
     let buckets = store.buckets(subject, "n", from, to, width, offset).expect("answers");
-    let spans = Spans { from, to, width, offset, quantiles: &[] };
+    let spans = Spans { from, to, width, offset, quantiles: &[], most_values: 0, go_on: &|| true };
     let joined = store.joined(&[(subject.into(), "n".into())], spans).expect("answers");
     let found: Vec<_> = buckets.iter().map(bits).collect();
     assert_eq!(joined.iter().map(|joined| bits(&joined.bucket)).collect::<Vec<_>>(), found);

@@ -36,6 +36,8 @@ fn spans_hold_what_all_series_held() {
         width: Duration::from_secs(3600),
         offset: Duration::ZERO,
         quantiles: &[0.5, 0.95],
+        most_values: 1_000,
+        go_on: &|| true,
     };
     let found = store.joined(&series(3), spans).expect("answers");
     assert_eq!(found.len(), 3);
@@ -67,8 +69,15 @@ fn an_answer_has_a_bound() {
         width: Duration::from_secs(width),
         offset: Duration::ZERO,
         quantiles: &[],
+        most_values: 1_000,
+        go_on: &|| true,
     };
     assert_eq!(store.joined(&series(2), spans(2)).expect("answers").len(), 10);
     let refused = store.joined(&series(2), spans(1));
     assert!(matches!(refused, Err(StoreError::TooManyRows { limit: 10 })), "{refused:?}");
+    let halves = Spans { quantiles: &[0.5], most_values: 19, ..spans(2) };
+    let refused = store.joined(&series(1), halves);
+    assert!(matches!(refused, Err(StoreError::TooManyRows { limit: 19 })), "{refused:?}");
+    let stopped = store.joined(&series(1), Spans { go_on: &|| false, ..spans(2) });
+    assert!(matches!(stopped, Err(StoreError::Stopped)), "{stopped:?}");
 }

@@ -1,0 +1,137 @@
+//! Curves as a Parquet file, sent row group by row group.
+
+use super::body::Feeder;
+use super::table::{Head, Row};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
+use parquet::errors::{ParquetError, Result as Parsed};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+use std::io::{Error, ErrorKind, Write};
+use std::sync::Arc;
+
+/// So many rows are held before they are sent.
+const GROUP_ROWS: usize = 50_000;
+
+/// A file in the making.
+pub struct Columnar<'a> {
+    writer: SerializedFileWriter<Out<'a>>,
+    names: Vec<(ByteArray, ByteArray)>,
+    rows: Vec<Row>,
+    head: Head,
+}
+
+/// What the file is written to.
+struct Out<'a>(&'a mut Feeder);
+
+impl Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.feed_bytes(bytes) { Ok(bytes.len()) } else { Err(Error::from(ErrorKind::BrokenPipe)) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> Columnar<'a> {
+    /// An empty file.
+    ///
+    /// # Errors
+    /// Nobody listens any more, as with the next two.
+    pub fn new(head: Head, out: &'a mut Feeder) -> Parsed<Columnar<'a>> {
+        let schema = Arc::new(parse_message_type(&schema(&head))?);
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default()));
+        let writer = SerializedFileWriter::new(Out(out), schema, Arc::new(properties.build()))?;
+        Ok(Columnar { writer, names: Vec::new(), rows: Vec::new(), head })
+    }
+
+    /// Adds a curve.
+    pub fn curve(&mut self, name: &str, quantity: &str, rows: Vec<Row>) -> Parsed<()> {
+        let names = (ByteArray::from(name), ByteArray::from(quantity));
+        for row in rows {
+            self.names.push(names.clone());
+            self.rows.push(row);
+            if self.rows.len() == GROUP_ROWS {
+                self.group()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the file.
+    pub fn end(mut self) -> Parsed<()> {
+        if !self.rows.is_empty() {
+            self.group()?;
+        }
+        self.writer.close().map(drop)
+    }
+
+    fn group(&mut self) -> Parsed<()> {
+        let rows = std::mem::take(&mut self.rows);
+        let names = std::mem::take(&mut self.names);
+        let mut group = self.writer.next_row_group()?;
+        let (series, quantities): (Vec<_>, Vec<_>) = names.into_iter().unzip();
+        put::<ByteArrayType>(&mut group, &series, None)?;
+        put::<ByteArrayType>(&mut group, &quantities, None)?;
+        put::<Int64Type>(&mut group, &rows.iter().map(|row| row.start).collect::<Vec<_>>(), None)?;
+        for value in [|row: &Row| row.mean, |row: &Row| row.min, |row: &Row| row.max] {
+            put_values(&mut group, rows.iter().map(value))?;
+        }
+        let counts: Vec<i64> = rows.iter().map(|row| row.count.cast_signed()).collect();
+        put::<Int64Type>(&mut group, &counts, None)?;
+        put_values(&mut group, rows.iter().map(Row::good_share))?;
+        if self.head.has_revision {
+            let revisions = rows.iter().map(|row| row.revision.unwrap_or(0).cast_signed());
+            put::<Int32Type>(&mut group, &revisions.collect::<Vec<_>>(), None)?;
+        }
+        for index in 0..self.head.more.len() {
+            put_values(&mut group, rows.iter().map(|row| row.more[index]))?;
+        }
+        group.close().map(drop)
+    }
+}
+
+fn schema(head: &Head) -> String {
+    let revision = if head.has_revision { "REQUIRED INT32 revision (INTEGER(32,false));" } else { "" };
+    // A dot in a name would be taken for a path by readers.
+    let names = head.more.iter().map(|name| name.replace('.', "_"));
+    let more: String = names.map(|name| format!("OPTIONAL DOUBLE {name};")).collect();
+    format!(
+        "message curves {{
+            REQUIRED BYTE_ARRAY series (STRING);
+            REQUIRED BYTE_ARRAY quantity (STRING);
+            REQUIRED INT64 time (TIMESTAMP(MILLIS,true));
+            OPTIONAL DOUBLE mean;
+            OPTIONAL DOUBLE min;
+            OPTIONAL DOUBLE max;
+            REQUIRED INT64 count;
+            OPTIONAL DOUBLE good;
+            {revision}
+            {more}
+        }}"
+    )
+}
+
+/// The next column of numbers; what there is no value for is null.
+fn put_values<W: Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    values: impl Iterator<Item = f64>,
+) -> Parsed<()> {
+    let all: Vec<f64> = values.collect();
+    let levels: Vec<i16> = all.iter().map(|value| i16::from(value.is_finite())).collect();
+    let there: Vec<f64> = all.into_iter().filter(|value| value.is_finite()).collect();
+    put::<DoubleType>(group, &there, Some(&levels))
+}
+
+fn put<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, impl Write + Send>,
+    values: &[T::T],
+    levels: Option<&[i16]>,
+) -> Parsed<()> {
+    let missing = || ParquetError::General("the schema has fewer columns than are written".to_owned());
+    let mut column = group.next_column()?.ok_or_else(missing)?;
+    column.typed::<T>().write_batch(values, levels, None)?;
+    column.close()
+}
