@@ -15,8 +15,7 @@ pub fn load(file: Option<&Path>) -> Result<Ruleset, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::because(format_args!("rules file {}", file.display()), &error))?;
     Ruleset::parse(&text).map_err(|problems| {
-        let lines: String =
-            problems.iter().map(|problem| format!("\n  {}: {}", problem.path, problem.message)).collect();
+        let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
         Failure::usage(format_args!("rules file {} has problems:{lines}", file.display()))
     })
 }

@@ -29,7 +29,7 @@ fn job_with(window: &str) -> DeviceJob {
             OTHER.iter().map(|name| format!("{name}_of_job = \"mean({name})\"")).collect();
         let select = select.join(", ");
         rules += &format!(
-            "[[job]]\nid = \"b\"\nfamily = \"other\"\nwindow = {{ {window} }}\nselect = {{ {select} }}\n"
+            "[[job]]\nid = \"b\"\nwhere = \"family == 'other'\"\nwindow = {{ {window} }}\nselect = {{ {select} }}\n"
         );
     }
     let rules = Ruleset::parse(&rules).expect("the job is valid");
@@ -143,7 +143,9 @@ fn user_defined(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("user_defined");
     let telemetry = telemetry(10_000, 30, Family::Other, OTHER);
     group.sample_size(10).throughput(Throughput::Elements(300_000));
-    for window in ["", "tumbling_s = 60", "hopping_s = 60, every_s = 10", "session_s = 30", "count = 6"] {
+    for window in
+        ["", "tumbling = \"1m\"", "hopping = \"1m\", every = \"10s\"", "session = \"30s\"", "count = 6"]
+    {
         group.bench_function(if window.is_empty() { "none" } else { window }, |bencher| {
             bencher.iter_custom(|times| {
                 let mut spent = Duration::ZERO;

@@ -17,6 +17,7 @@ pub mod area;
 pub mod device;
 
 pub mod domain;
+pub mod expression;
 pub mod rule;
 
 pub mod cbor;

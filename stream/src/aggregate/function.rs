@@ -44,7 +44,7 @@ const NAMED: [(&str, Function); 10] = [
 ];
 
 impl Function {
-    /// The function of that name: `mean`, `stddev`, …, or `p95`, `p99.9` for percentiles.
+    /// The function of that name: `mean`, `stddev`, …, or `p95`, `p99_9` for percentiles.
     pub fn from_name(name: &str) -> Option<Function> {
         let named = NAMED.iter().find(|(known, _)| *known == name).map(|(_, function)| *function);
         named.or_else(|| percentile(name.strip_prefix('p')?).map(Function::Percentile))
@@ -53,7 +53,7 @@ impl Function {
     /// Every name, for whom made a mistake.
     pub fn names() -> String {
         let names: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
-        format!("{}, p0.1 to p99.9", names.join(", "))
+        format!("{}, p0_1 to p99_9", names.join(", "))
     }
 
     /// What must be kept of a window for it, beside the numbers that are always kept.
@@ -91,7 +91,7 @@ impl Function {
 
 /// Thousandths, from 1 to 999.
 fn percentile(text: &str) -> Option<u16> {
-    let (whole, tenth) = text.split_once('.').unwrap_or((text, "0"));
+    let (whole, tenth) = text.split_once('_').unwrap_or((text, "0"));
     let digits = |text: &str, most: usize| {
         (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
     };
@@ -114,9 +114,9 @@ mod tests {
         check("mean", Some(Function::Mean));
         check("circular_mean", Some(Function::CircularMean));
         check("p50", Some(Function::Percentile(500)));
-        check("p99.9", Some(Function::Percentile(999)));
+        check("p99_9", Some(Function::Percentile(999)));
         check("p5", Some(Function::Percentile(50)));
-        for wrong in ["", "p", "p0", "p100", "p1.23", "p+5", "p-5", "pm", "median", "Mean", "p.5"] {
+        for wrong in ["", "p", "p0", "p100", "p1_23", "p99.9", "p+5", "p-5", "pm", "median", "Mean", "p_5"] {
             check(wrong, None);
         }
     }

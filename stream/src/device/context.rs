@@ -2,7 +2,7 @@
 
 use super::config::{DeviceConfig, Times};
 use crate::outputs::Partitions;
-use crate::rule::{QualityRule, Ruleset};
+use crate::rule::{Concern, QualityRule, Ruleset};
 use records::{Family, Quantity};
 
 /// Configuration and rules.
@@ -40,7 +40,8 @@ impl Context {
         }
         let mut jobs = [const { Vec::new() }; Family::ALL.len()];
         for (index, job) in rules.jobs.iter().enumerate() {
-            jobs[job.family as usize].push(index);
+            let concerned = Family::ALL.into_iter().filter(|family| *job.concern(*family) != Concern::None);
+            concerned.for_each(|family| jobs[family as usize].push(index));
         }
         let mut qualities = [const { Vec::new() }; Family::ALL.len()];
         let mut has_order = [false; Family::ALL.len()];

@@ -4,7 +4,7 @@ use super::clock::{ClockModel, Fault, Judgement, Step, Verdict};
 use super::config::Times;
 use super::context::Context;
 use super::duplicates::Seen;
-use super::jobs::{self, Jobs};
+use super::jobs::{self, Jobs, Sight};
 use super::order::Arrived;
 use super::ordered::{Now, Ordered};
 use super::panes::Panes;
@@ -198,8 +198,9 @@ impl DeviceState {
     ) {
         for job in context.jobs_of(self.whom().family()) {
             let mut late = 0;
-            self.tell(as_of, context, out, |jobs, tell| {
-                late += usize::from(jobs.observe(*job, message, forgotten_to, &context.rules.jobs, tell));
+            self.tell(as_of, context, out, |jobs, whom, tell| {
+                let sight = Sight { message, whom };
+                late += usize::from(jobs.observe(*job, &sight, forgotten_to, &context.rules.jobs, tell));
             });
             out.count_many(Fact::JobLate, late);
         }
@@ -211,11 +212,11 @@ impl DeviceState {
         as_of: Timestamp,
         context: &Context,
         out: &mut Outputs,
-        run: impl FnOnce(&mut Jobs, &mut jobs::Tell<'_>),
+        run: impl FnOnce(&mut Jobs, Whom<'_>, &mut jobs::Tell<'_>),
     ) {
         let DeviceState { id, entry, jobs, .. } = self;
         let whom = Whom { id, entry: entry.as_ref() };
-        run(jobs, &mut |told| {
+        run(jobs, whom, &mut |told| {
             for row in jobs::rows(whom, &told, as_of, context) {
                 out.count(Fact::JobRow);
                 out.aggregate(&row);
@@ -353,7 +354,7 @@ impl DeviceState {
             }
         }
         pipeline.advance(whom, to, as_of, context, out);
-        self.tell(as_of, context, out, |jobs, tell| jobs.close(to, &context.rules.jobs, tell));
+        self.tell(as_of, context, out, |jobs, _, tell| jobs.close(to, &context.rules.jobs, tell));
     }
 
     /// Gives out again what late readings changed, by quantity.
@@ -380,7 +381,9 @@ impl DeviceState {
     fn forget(&mut self, times: &Times, as_of: Timestamp, context: &Context, out: &mut Outputs) {
         let progress = self.settled(times);
         self.panes.forget(progress - times.allowed_lateness);
-        self.tell(as_of, context, out, |jobs, tell| jobs.advance(progress, times, &context.rules.jobs, tell));
+        self.tell(as_of, context, out, |jobs, _, tell| {
+            jobs.advance(progress, times, &context.rules.jobs, tell)
+        });
     }
 }
 

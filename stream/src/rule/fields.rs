@@ -1,5 +1,7 @@
 //! Reading a table of a rules file, key by key, and noting everything that is wrong with it.
 
+use super::places::Places;
+use crate::expression::Fault;
 use std::cell::RefCell;
 use std::fmt;
 use std::time::Duration;
@@ -12,10 +14,15 @@ pub struct Problem {
     pub path: String,
     /// What, as a lowercase fragment.
     pub message: String,
+    /// Line and column in the file, from 1, where they are known.
+    pub at: Option<(usize, usize)>,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((line, column)) = self.at {
+            write!(f, "line {line}, column {column}: ")?;
+        }
         match self.path.as_str() {
             "" => f.write_str(&self.message),
             path => write!(f, "{path}: {}", self.message),
@@ -25,16 +32,32 @@ impl fmt::Display for Problem {
 
 /// What has been found so far.
 #[derive(Default)]
-pub(super) struct Problems(RefCell<Vec<Problem>>);
+pub(super) struct Problems(RefCell<Vec<Found>>);
+
+struct Found {
+    path: String,
+    message: String,
+    /// Of an expression: characters before the place.
+    within: Option<usize>,
+}
 
 impl Problems {
     pub(super) fn note(&self, path: String, message: impl Into<String>) {
-        self.0.borrow_mut().push(Problem { path, message: message.into() });
+        self.0.borrow_mut().push(Found { path, message: message.into(), within: None });
     }
 
-    pub(super) fn into_result<T>(self, value: T) -> Result<T, Vec<Problem>> {
-        let problems = self.0.into_inner();
-        if problems.is_empty() { Ok(value) } else { Err(problems) }
+    /// All of them, with their places in `text`.
+    pub(super) fn into_result<T>(self, value: T, text: &str) -> Result<T, Vec<Problem>> {
+        let found = self.0.into_inner();
+        if found.is_empty() {
+            return Ok(value);
+        }
+        let places = Places::new(text);
+        let problem = |Found { path, message, within }: Found| {
+            let at = places.as_ref().and_then(|places| places.of(&path, within));
+            Problem { path, message, at }
+        };
+        Err(found.into_iter().map(problem).collect())
     }
 }
 
@@ -55,6 +78,12 @@ impl<'p> Fields<'p> {
     /// Notes a problem with `key`.
     pub(super) fn problem(&self, key: &str, message: impl Into<String>) {
         self.problems.note(join(&self.path, key), message);
+    }
+
+    /// Notes what is wrong with the expression under `key`.
+    pub(super) fn fault(&self, key: &str, fault: &Fault) {
+        let (path, message) = (join(&self.path, key), fault.message.clone());
+        self.problems.0.borrow_mut().push(Found { path, message, within: Some(fault.at) });
     }
 
     /// Whether there is such a key.
@@ -148,6 +177,24 @@ impl<'p> Fields<'p> {
         self.seconds_from(key, 0.001, "must be more than 0 and at most ten years, in seconds")
     }
 
+    /// A length of time with its unit, such as "10m", at least a millisecond and at most ten years.
+    pub(super) fn positive_duration(&mut self, key: &str) -> Duration {
+        const MOST: u64 = 10 * 366 * 86_400_000;
+        match self.table.remove(key) {
+            Some(Value::String(text)) => match duration(&text) {
+                Some(millis @ 1..=MOST) => return Duration::from_millis(millis),
+                Some(_) => self.problem(key, "must be more than 0 and at most ten years"),
+                None => {
+                    self.problem(key, format!("`{text}` is no length of time such as \"30s\" or \"10m\""))
+                }
+            },
+            found => {
+                return self.expected(key, found.as_ref(), "a length of time such as \"30s\" or \"10m\"");
+            }
+        }
+        Duration::ZERO
+    }
+
     /// Seconds that cannot be chosen; the file says them all the same, so that it can be read alone.
     pub(super) fn fixed_seconds(&mut self, key: &str, fixed: Duration, why: &str) -> Duration {
         let known =
@@ -230,6 +277,15 @@ impl<'p> Fields<'p> {
         }
         T::default()
     }
+}
+
+/// A whole number and `ms`, `s`, `m`, `h` or `d`, in milliseconds.
+fn duration(text: &str) -> Option<u64> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    let (_, millis) = units.into_iter().find(|(known, _)| *known == unit.trim_start())?;
+    number.parse::<u64>().ok()?.checked_mul(millis)
 }
 
 fn join(path: &str, key: &str) -> String {

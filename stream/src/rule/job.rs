@@ -1,9 +1,11 @@
-//! A job that a user defines: statistics of a family's devices over windows of their own.
+//! A job that a user defines: statistics of devices over windows of their own.
 
 use super::calendar::{Calendar, CalendarUnit};
 use super::fields::Fields;
+use super::select::{Statistics, of_family, read_condition, read_number};
 use super::windowing::Windowing;
 use crate::aggregate::{Function, Wants};
+use crate::expression::{Condition, Number};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use records::{Family, Name, Quantity};
@@ -14,23 +16,38 @@ use std::time::Duration;
 pub struct JobRule {
     /// Its name in problems.
     pub id: Name,
-    /// Devices it is about.
-    pub family: Family,
+    /// Which readings it is about, by family.
+    concerns: [Concern; Family::ALL.len()],
     /// How event time is divided.
     pub windowing: Windowing,
     /// An open window is told as it stands each time its device has come this much further.
     pub early: Option<Duration>,
-    /// What it looks at; no quantity twice.
+    /// The quantities that its expressions name.
+    pub quantities: Vec<Quantity>,
+    /// What it keeps statistics of; no two are alike.
     pub inputs: Vec<Input>,
     /// What it tells.
     pub outputs: Vec<Output>,
 }
 
-/// A quantity that a job looks at.
+/// What a job makes of devices of a family.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Concern {
+    /// It is not about them.
+    None,
+    /// It takes every reading.
+    All,
+    /// It takes readings of which this holds.
+    Some(Condition),
+}
+
+/// A number of each message that a job keeps statistics of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
-    /// Which.
-    pub quantity: Quantity,
+    /// How it is computed.
+    pub value: Number,
+    /// What it is made of: places among the job's quantities.
+    pub quantities: Vec<usize>,
     /// What must be kept of it.
     pub wants: Wants,
 }
@@ -40,10 +57,10 @@ pub struct Input {
 pub struct Output {
     /// The quantity under which its rows stand.
     pub name: Quantity,
-    /// What is asked.
-    pub function: Function,
-    /// Of which input.
-    pub input: usize,
+    /// What is asked, and of which input.
+    pub statistics: Vec<(Function, usize)>,
+    /// What is computed from these.
+    pub value: Number,
 }
 
 /// Most panes of a hopping window: what is kept of a device is that many times what a tumbling window keeps.
@@ -53,33 +70,69 @@ const UNITS: &[(&str, CalendarUnit)] =
 
 impl JobRule {
     pub(super) fn read(mut fields: Fields<'_>) -> JobRule {
-        let families = Family::ALL.map(|family| (family.name(), family));
-        let windowing = read_windowing(fields.table("window"));
-        let early = fields.has("early_s").then(|| fields.positive_seconds("early_s"));
-        if early.is_some() && matches!(windowing, Windowing::Session(_) | Windowing::Count(_)) {
-            fields.problem("early_s", "needs windows whose end is known: tumbling, hopping or calendar");
+        for (key, only) in [("from", "observations"), ("into", "aggregates")] {
+            if fields.has(key) {
+                fields.choice(key, &[(only, ())]);
+            }
         }
-        let (inputs, outputs) = read_select(fields.table("select"));
-        let rule = JobRule {
-            id: fields.text("id").into(),
-            family: fields.choice("family", &families),
-            windowing,
-            early,
-            inputs,
-            outputs,
-        };
+        let windowing = read_windowing(fields.table("window"));
+        let early = fields.has("early").then(|| fields.positive_duration("early"));
+        if early.is_some() && matches!(windowing, Windowing::Session(_) | Windowing::Count(_)) {
+            fields.problem("early", "needs windows whose end is known: tumbling, hopping or calendar");
+        }
+        let mut quantities = Vec::new();
+        let concerns = read_where(&mut fields, &mut quantities);
+        let (inputs, outputs) = read_select(fields.table("select"), &mut quantities);
+        let id = fields.text("id").into();
         fields.finish();
-        rule
+        JobRule { id, concerns, windowing, early, quantities, inputs, outputs }
+    }
+
+    /// What it makes of devices of a family.
+    pub fn concern(&self, family: Family) -> &Concern {
+        &self.concerns[family as usize]
+    }
+}
+
+impl Input {
+    /// The quantity that it is, when it is one as it stands: a place among the job's quantities.
+    pub fn plain(&self) -> Option<usize> {
+        match (&self.value, self.quantities.as_slice()) {
+            (Number::Variable(_), [one]) => Some(*one),
+            _ => None,
+        }
+    }
+}
+
+fn read_where(fields: &mut Fields<'_>, quantities: &mut Vec<Quantity>) -> [Concern; Family::ALL.len()] {
+    let all = [const { Concern::All }; Family::ALL.len()];
+    if !fields.has("where") {
+        return all;
+    }
+    let text = fields.text("where");
+    if text.is_empty() {
+        return all;
+    }
+    match read_condition(&text, quantities) {
+        Ok(condition) => Family::ALL.map(|family| match of_family(&condition, family) {
+            Some(false) => Concern::None,
+            Some(true) => Concern::All,
+            None => Concern::Some(condition.clone()),
+        }),
+        Err(fault) => {
+            fields.fault("where", &fault);
+            all
+        }
     }
 }
 
 fn read_windowing(mut fields: Fields<'_>) -> Windowing {
-    let kinds = ["tumbling_s", "hopping_s", "session_s", "count", "calendar"];
+    let kinds = ["tumbling", "hopping", "session", "count", "calendar"];
     let found: Vec<&str> = kinds.into_iter().filter(|kind| fields.has(kind)).collect();
     let windowing = match found.as_slice() {
-        ["tumbling_s"] => Windowing::Tumbling(fields.positive_seconds("tumbling_s")),
-        ["hopping_s"] => read_hopping(&mut fields),
-        ["session_s"] => Windowing::Session(fields.positive_seconds("session_s")),
+        ["tumbling"] => Windowing::Tumbling(fields.positive_duration("tumbling")),
+        ["hopping"] => read_hopping(&mut fields),
+        ["session"] => Windowing::Session(fields.positive_duration("session")),
         ["count"] => Windowing::Count(fields.whole("count", 1)),
         ["calendar"] => Windowing::Calendar(read_calendar(&mut fields)),
         _ => {
@@ -92,10 +145,10 @@ fn read_windowing(mut fields: Fields<'_>) -> Windowing {
 }
 
 fn read_hopping(fields: &mut Fields<'_>) -> Windowing {
-    let (size, every) = (fields.positive_seconds("hopping_s"), fields.positive_seconds("every_s"));
+    let (size, every) = (fields.positive_duration("hopping"), fields.positive_duration("every"));
     let (long, short) = (size.as_millis(), every.as_millis().max(1));
     if !every.is_zero() && (long % short != 0 || long / short > MAX_PANES) {
-        fields.problem("hopping_s", format!("must be a whole number of every_s, at most {MAX_PANES}"));
+        fields.problem("hopping", format!("must be a whole number of every, at most {MAX_PANES}"));
     }
     Windowing::Hopping { size, every }
 }
@@ -121,9 +174,13 @@ fn read_calendar(fields: &mut Fields<'_>) -> Calendar {
     Calendar { unit, zone, day_start }
 }
 
-fn read_select(mut fields: Fields<'_>) -> (Vec<Input>, Vec<Output>) {
-    let (mut inputs, mut outputs) = (Vec::<Input>::new(), Vec::new());
-    for (name, text) in fields.texts() {
+fn read_select(mut fields: Fields<'_>, quantities: &mut Vec<Quantity>) -> (Vec<Input>, Vec<Output>) {
+    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+    let texts = fields.texts();
+    if texts.is_empty() {
+        fields.problem("", "must select something, such as { pm2_5_mean = \"mean(pm2_5)\" }");
+    }
+    for (name, text) in texts {
         let is_name = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
         let output = Quantity::from_name(&name);
         if output.info().is_some() || !name.bytes().all(is_name) {
@@ -132,35 +189,15 @@ fn read_select(mut fields: Fields<'_>) -> (Vec<Input>, Vec<Output>) {
                 "may hold lower-case letters, digits and `_`, and be no quantity of the registry",
             );
         }
-        let Some((function, quantity)) = read_call(&name, &text, &fields) else { continue };
-        let input = inputs.iter().position(|input| input.quantity == quantity).unwrap_or_else(|| {
-            inputs.push(Input { quantity, wants: Wants::default() });
-            inputs.len() - 1
-        });
-        inputs[input].wants = inputs[input].wants.or(function.wants());
-        outputs.push(Output { name: output, function, input });
-    }
-    if outputs.is_empty() {
-        fields.problem("", "must select something, such as { pm2_5_mean = \"mean(pm2_5)\" }");
+        if text.is_empty() {
+            continue;
+        }
+        let mut names = Statistics { quantities, inputs: &mut inputs, called: Vec::new() };
+        match read_number(&text, &mut names) {
+            Ok(value) => outputs.push(Output { name: output, statistics: names.called, value }),
+            Err(fault) => fields.fault(&name, &fault),
+        }
     }
     fields.finish();
     (inputs, outputs)
-}
-
-/// `function(quantity)`.
-fn read_call(key: &str, text: &str, fields: &Fields<'_>) -> Option<(Function, Quantity)> {
-    let call = text.trim().strip_suffix(')').and_then(|call| call.split_once('('));
-    let Some((function, quantity)) = call.map(|(function, quantity)| (function.trim(), quantity.trim()))
-    else {
-        fields.problem(key, format!("`{text}` is not of the form function(quantity)"));
-        return None;
-    };
-    let found = (Function::from_name(function), Quantity::from_name(quantity));
-    if found.0.is_none() {
-        fields.problem(key, format!("`{function}` is none of {}", Function::names()));
-    }
-    if found.1.info().is_none() {
-        fields.problem(key, format!("`{quantity}` is not in the registry"));
-    }
-    Some((found.0?, found.1))
 }

@@ -126,8 +126,11 @@ impl Ruleset {
     /// Reads a rules file; on failure says everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Ruleset, Vec<Problem>> {
         let problems = Problems::default();
-        let not_toml =
-            |error: toml::de::Error| Problem { path: String::new(), message: format!("not TOML: {error}") };
+        let not_toml = |error: toml::de::Error| Problem {
+            path: String::new(),
+            message: format!("not TOML: {error}"),
+            at: None,
+        };
         let table = text.parse().map_err(|error| vec![not_toml(error)])?;
         let mut fields = Fields::new(table, &problems);
         let ruleset = read::read(&mut fields);
@@ -135,7 +138,7 @@ impl Ruleset {
         validate_outputs(&ruleset, &fields);
         validate_qualities(&ruleset, &fields);
         fields.finish();
-        problems.into_result(ruleset)
+        problems.into_result(ruleset, text)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Windows of so many messages, in order of event time.
 
+use super::sight::Sight;
 use super::tally::Tally;
 use crate::rule::{JobRule, Windowing};
 use minicbor::{Decode, Encode};
-use records::{Observation, Timestamp, Window};
+use records::{Timestamp, Window};
 use std::time::Duration;
 
 /// Most messages that wait for those before them; beyond that the first is not waited for.
@@ -52,13 +53,14 @@ type Tell<'t> = dyn FnMut(Window, u32, &Tally) + 't;
 
 impl Counted {
     /// Adds a message. Returns whether it is late: those behind it have been counted.
-    pub fn add(&mut self, message: &Observation, rule: &JobRule, tell: &mut Tell<'_>) -> bool {
-        let at = message.event_time;
+    pub fn add(&mut self, sight: &Sight<'_>, rule: &JobRule, tell: &mut Tell<'_>) -> bool {
+        let at = sight.message.event_time;
         if at < self.counted_to {
             return true;
         }
-        let mut tally = Tally { place: (message.epoch, message.sequence.unwrap_or(0)), ..Tally::default() };
-        tally.add(message, &rule.inputs);
+        let mut tally =
+            Tally { place: (sight.message.epoch, sight.message.sequence.unwrap_or(0)), ..Tally::default() };
+        tally.add(sight, rule);
         let index = self.waiting.partition_point(|known| (known.at, known.tally.place) <= (at, tally.place));
         self.waiting.insert(index, Waiting { at, tally });
         if self.waiting.len() > MAX_WAITING {

@@ -3,6 +3,7 @@
 mod counted;
 mod row;
 mod sessions;
+mod sight;
 mod spans;
 mod tally;
 
@@ -10,9 +11,10 @@ use super::config::Times;
 use crate::rule::{JobRule, Windowing};
 use counted::Counted;
 use minicbor::{Decode, Encode};
-use records::{Observation, Timestamp, Window};
+use records::{Timestamp, Window};
 pub use row::rows;
 use sessions::Sessions;
+pub use sight::Sight;
 use spans::Spans;
 pub use tally::Tally;
 
@@ -60,19 +62,19 @@ impl Jobs {
     pub fn observe(
         &mut self,
         job: usize,
-        message: &Observation,
+        sight: &Sight<'_>,
         forgotten_to: Timestamp,
         rules: &[JobRule],
         tell: &mut Tell<'_>,
     ) -> bool {
         let rule = &rules[job];
-        if !Tally::is_concerned(message, &rule.inputs) {
+        if !Tally::is_concerned(sight, rule) {
             return false;
         }
         match self.state(job, rule) {
-            State::Spans(spans) => spans.add(message, forgotten_to, rule, &mut telling(job, tell)),
-            State::Sessions(sessions) => sessions.add(message, rule),
-            State::Counted(counted) => counted.add(message, rule, &mut telling(job, tell)),
+            State::Spans(spans) => spans.add(sight, forgotten_to, rule, &mut telling(job, tell)),
+            State::Sessions(sessions) => sessions.add(sight, rule),
+            State::Counted(counted) => counted.add(sight, rule, &mut telling(job, tell)),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Every windowing beside brute force: all values of all windows, looked at at the end.
 
 use super::*;
+use crate::device::pipeline::Whom;
 use crate::rule::Ruleset;
 use proptest::prelude::*;
-use records::{Body, Quality, Quantity, Reading};
+use records::{Body, Name, Observation, Quality, Quantity, Reading};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ type Rows = BTreeMap<(i64, i64), [f64; 6]>;
 
 fn rule(window: &str) -> JobRule {
     let text = format!(
-        "{}\n[[job]]\nid = \"j\"\nfamily = \"other\"\nwindow = {{ {window} }}\nselect = {{ a = \"first(temperature)\" }}\n",
+        "{}\n[[job]]\nid = \"j\"\nwhere = \"family == 'other'\"\nwindow = {{ {window} }}\nselect = {{ a = \"first(temperature)\" }}\n",
         include_str!("../../../rules/default.toml")
     );
     Ruleset::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}")).jobs.remove(0)
@@ -43,7 +44,8 @@ fn message(at: i64, sequence: usize, value: i32) -> Observation {
 /// were told again.
 fn run(rule: &JobRule, said: &Said, arrives: &[i64]) -> (Rows, usize) {
     let rules = std::slice::from_ref(rule);
-    let times = Times::default();
+    let (times, id) = (Times::default(), Name::new("d"));
+    let whom = Whom { id: &id, entry: None };
     let (mut jobs, mut rows, mut again) = (Jobs::default(), Rows::new(), 0);
     let mut order: Vec<usize> = (0..said.len()).collect();
     order.sort_by_key(|index| (said[*index].0 + arrives[*index], *index));
@@ -64,7 +66,13 @@ fn run(rule: &JobRule, said: &Said, arrives: &[i64]) -> (Rows, usize) {
         newest = newest.max(START + at);
         let progress = Timestamp(newest) - times.out_of_orderness;
         let forgotten_to = progress - times.allowed_lateness;
-        let is_late = jobs.observe(0, &message(at, index, value), forgotten_to, rules, &mut tell);
+        let is_late = jobs.observe(
+            0,
+            &Sight { message: &message(at, index, value), whom },
+            forgotten_to,
+            rules,
+            &mut tell,
+        );
         assert!(!is_late, "nothing is later than it may be");
         jobs.close(progress, rules, &mut tell);
         jobs.advance(progress, &times, rules, &mut tell);
@@ -147,11 +155,11 @@ proptest! {
     fn every_windowing_equals_brute_force((said, arrives) in said()) {
         let hour = 3_600_000;
         let cases: [(&str, Rows); 8] = [
-            ("tumbling_s = 60", spans(&said, 60_000, 60_000, 0)),
-            ("tumbling_s = 7", spans(&said, 7_000, 7_000, START % 7_000)),
-            ("hopping_s = 60, every_s = 10", spans(&said, 60_000, 10_000, 0)),
-            ("hopping_s = 600, every_s = 200", spans(&said, 600_000, 200_000, START % 200_000)),
-            ("session_s = 30", sessions(&said, 30_000)),
+            ("tumbling = \"1m\"", spans(&said, 60_000, 60_000, 0)),
+            ("tumbling = \"7s\"", spans(&said, 7_000, 7_000, START % 7_000)),
+            ("hopping = \"1m\", every = \"10s\"", spans(&said, 60_000, 10_000, 0)),
+            ("hopping = \"10m\", every = \"200s\"", spans(&said, 600_000, 200_000, START % 200_000)),
+            ("session = \"30s\"", sessions(&said, 30_000)),
             ("count = 5", counts(&said, 5)),
             ("calendar = \"hour\", zone = \"Asia/Kolkata\"", spans(&said, hour, hour, hour / 2)),
             ("calendar = \"day\", zone = \"Asia/Shanghai\", day_start = \"08:30\"", spans(&said, 24 * hour, 24 * hour, 24 * hour - hour / 2)),
@@ -167,7 +175,7 @@ proptest! {
     #[test]
     fn late_messages_revise((said, arrives) in said()) {
         let arrives: Vec<i64> = arrives.into_iter().map(|late| late * 30).collect();
-        for (window, size, every) in [("tumbling_s = 60", 60_000, 60_000), ("hopping_s = 60, every_s = 10", 60_000, 10_000)] {
+        for (window, size, every) in [("tumbling = \"1m\"", 60_000, 60_000), ("hopping = \"1m\", every = \"10s\"", 60_000, 10_000)] {
             let (found, _) = run(&rule(window), &said, &arrives);
             prop_assert_eq!(&found, &spans(&said, size, every, 0), "{}", window);
         }
@@ -177,7 +185,7 @@ proptest! {
 /// Told when the device has come to 0 s, 20 s and 40 s, and once more at its end.
 #[test]
 fn early_windows_are_told_as_they_stand() {
-    let mut early = rule("tumbling_s = 60");
+    let mut early = rule("tumbling = \"1m\"");
     early.early = Some(Duration::from_secs(20));
     let said: Said = (0..7).map(|n| (n * 10_000 + 500, 1)).collect();
     let (rows, again) = run(&early, &said, &[0; 7]);

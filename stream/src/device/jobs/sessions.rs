@@ -1,9 +1,10 @@
 //! Windows of activity: messages that are less than a gap apart.
 
+use super::sight::Sight;
 use super::tally::Tally;
 use crate::rule::{JobRule, Windowing};
 use minicbor::{Decode, Encode};
-use records::{Observation, Timestamp, Window};
+use records::{Timestamp, Window};
 use std::time::Duration;
 
 /// The open sessions of one job and device.
@@ -43,8 +44,8 @@ fn gap(windowing: &Windowing) -> Duration {
 impl Sessions {
     /// Adds a message. A session that was told stays as it was told: what comes behind it and joins no open one is
     /// late. Returns whether it is.
-    pub fn add(&mut self, message: &Observation, rule: &JobRule) -> bool {
-        let (at, gap) = (message.event_time, gap(&rule.windowing));
+    pub fn add(&mut self, sight: &Sight<'_>, rule: &JobRule) -> bool {
+        let (at, gap) = (sight.message.event_time, gap(&rule.windowing));
         let first = self.open.partition_point(|session| session.last + gap <= at);
         let joined = self.open[first..].iter().take_while(|session| session.first < at + gap).count();
         if joined == 0 {
@@ -52,13 +53,13 @@ impl Sessions {
                 return true;
             }
             let mut session = Session { first: at, last: at, tally: Tally::default() };
-            session.tally.add(message, &rule.inputs);
+            session.tally.add(sight, rule);
             self.open.insert(first, session);
             return false;
         }
         let behind: Vec<Session> = self.open.drain(first + 1..first + joined).collect();
         let session = &mut self.open[first];
-        session.tally.add(message, &rule.inputs);
+        session.tally.add(sight, rule);
         (session.first, session.last) = (session.first.min(at), session.last.max(at));
         for other in behind {
             session.tally.merge(&other.tally);

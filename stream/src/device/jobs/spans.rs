@@ -1,9 +1,10 @@
 //! Windows whose place is known beforehand: tumbling, hopping by panes, calendar.
 
+use super::sight::Sight;
 use super::tally::Tally;
 use crate::rule::{JobRule, Windowing};
 use minicbor::{Decode, Encode};
-use records::{Observation, Timestamp, Window};
+use records::{Timestamp, Window};
 use std::time::Duration;
 
 /// The panes of one job and device, and what was told of the windows over them.
@@ -64,12 +65,12 @@ impl Spans {
     /// Adds a message, and tells closed windows again that still take it. Returns whether none does.
     pub fn add(
         &mut self,
-        message: &Observation,
+        sight: &Sight<'_>,
         forgotten_to: Timestamp,
         rule: &JobRule,
         tell: &mut Tell<'_>,
     ) -> bool {
-        let (at, windowing) = (message.event_time, &rule.windowing);
+        let (at, windowing) = (sight.message.event_time, &rule.windowing);
         let pane = self.pane(at, windowing);
         if windowing.last_end(pane) <= forgotten_to {
             return true;
@@ -79,7 +80,7 @@ impl Spans {
             self.panes.insert(index, Pane { span: pane, tally: Tally::default() });
             self.look_ahead(windowing);
         }
-        self.panes[index].tally.add(message, &rule.inputs);
+        self.panes[index].tally.add(sight, rule);
         self.has_changed = true;
         let is_told = |window: &Window| window.end <= self.closed_to && window.end > forgotten_to;
         let again: Vec<Window> = windowing.windows(pane).filter(is_told).collect();
