@@ -110,10 +110,9 @@ fn what_clients_may_ask_for_and_sluice_has_no_use_for() {
     let probe = Probe::new();
     probe.accepted(&["-q", "0", "-t", TOPIC, "-m", r#"{"pm2_5": 1}"#]);
     probe.has(&json!([1.0]), PATIENCE);
-    // Retained, with a last will on another's topic, and a session that asks to be kept.
+    // Retained, with a last will, and a session that asks to be kept.
     probe.accepted(&["-q", "1", "-r", "-t", TOPIC, "-m", r#"{"pm2_5": 2}"#]);
-    let will =
-        ["--will-topic", "up/other/telemetry", "--will-payload", r#"{"pm2_5": 99}"#, "--will-qos", "1"];
+    let will = ["--will-topic", TOPIC, "--will-payload", r#"{"pm2_5": 99}"#, "--will-qos", "1"];
     probe
         .accepted(&[&will[..], &["--will-retain", "-q", "1", "-t", TOPIC, "-m", r#"{"pm2_5": 3}"#]].concat());
     probe.accepted(&["-c", "-k", "5", "-q", "1", "-t", TOPIC, "-m", r#"{"pm2_5": 4}"#]);

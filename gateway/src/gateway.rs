@@ -5,7 +5,7 @@ use crate::identity::{Denial, Roster};
 use crate::kept::Kept;
 use crate::normalize::start_of;
 use crate::outage::{Closed, Outage};
-use crate::session::{Refusal, serve};
+use crate::session::{Refusal, Testament, serve};
 use crate::sessions::Sessions;
 use crate::throttle::Throttle;
 use crate::{Clock, Directory, Fanout, GatewayError, Limits, Listener, Metrics, RegistryError, Role, Tls};
@@ -95,6 +95,8 @@ pub(crate) struct Gate<P: Producer> {
     pub log_closed: CancellationToken,
     announcer: Announcer,
     throttle: Throttle,
+    /// Wills on their way to the log.
+    testaments: TaskTracker,
 }
 
 impl<P: Producer> Gate<P> {
@@ -115,12 +117,20 @@ impl<P: Producer> Gate<P> {
             stop,
             log_closed: CancellationToken::new(),
             throttle: Throttle::default(),
+            testaments: TaskTracker::new(),
         })
     }
 
     /// Returns when these entries, or newer ones, stand on the log.
     pub(crate) async fn announce(&self, devices: &[Device]) -> Result<(), Closed> {
         self.announcer.announce(&self.log, devices).await.inspect_err(|Closed| self.log_closed.cancel())
+    }
+
+    /// Publishes wills, in tasks of their own.
+    pub(crate) fn execute(self: &Arc<Self>, testaments: impl IntoIterator<Item = Testament>) {
+        for testament in testaments {
+            self.testaments.spawn(testament.execute(self.clone()));
+        }
     }
 
     /// Whether one more line about a single client may be logged now.
@@ -183,15 +193,16 @@ async fn announce_changes<P: Producer>(
     Ok(())
 }
 
-async fn sweep<P: Producer>(gate: &Gate<P>) {
+async fn sweep<P: Producer>(gate: &Arc<Gate<P>>) {
     let mut ticks = tokio::time::interval(Sessions::TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         gate.sessions.sweep();
         gate.sessions.expire((gate.clock)());
+        gate.execute(gate.kept.due(gate.sessions.now()));
         if gate.sessions.now().is_multiple_of(PURGE_TICKS) {
-            gate.kept.purge(gate.sessions.now());
+            gate.execute(gate.kept.purge(gate.sessions.now()));
             gate.fanout.purge((gate.clock)());
         }
     }
@@ -263,13 +274,21 @@ fn concerns_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-async fn drain<P: Producer>(gate: &Gate<P>, sessions: &TaskTracker) {
+async fn drain<P: Producer>(gate: &Arc<Gate<P>>, sessions: &TaskTracker) {
     // Ends those that are still connecting, also when it was the log that closed.
     gate.stop.cancel();
     gate.sessions.stop();
     sessions.close();
     let deadline = gate.limits.drain_timeout + CLOSING;
-    if tokio::time::timeout(deadline, sessions.wait()).await.is_err() {
-        tracing::warn!(sessions = sessions.len(), "some sessions did not end in time");
+    let ended = async {
+        sessions.wait().await;
+        // Sessions that are kept end with the process, and so their wills wait no longer.
+        gate.execute(gate.kept.due(u32::MAX));
+        gate.testaments.close();
+        gate.testaments.wait().await;
+    };
+    if tokio::time::timeout(deadline, ended).await.is_err() {
+        let (sessions, wills) = (sessions.len(), gate.testaments.len());
+        tracing::warn!(sessions, wills, "some sessions did not end in time");
     }
 }

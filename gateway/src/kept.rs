@@ -1,18 +1,20 @@
 //! Sessions whose connection is gone, for as long as they are to outlive it (MQTT 5, 4.1; MQTT 3.1.1, 4.1).
 
-use crate::session::{Received, Subscriber};
+use crate::session::{Received, Subscriber, Testament};
 use crate::sessions::{Client, Sessions};
 use prometheus::IntGauge;
 use records::Name;
 use rustc_hash::FxHashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is kept, by device. A device can't fill it: it has so many, and its oldest gives way.
-#[derive(Debug)]
 pub(crate) struct Kept {
     by_device: Mutex<FxHashMap<Name, Vec<Absent>>>,
     max_per_device: usize,
     count: IntGauge,
+    /// How many of them have a will: mostly none, and then nobody has to look for it.
+    wills: AtomicUsize,
 }
 
 /// What a session is without its connection.
@@ -30,34 +32,93 @@ impl Absence {
 }
 
 /// A session without a connection.
-#[derive(Debug)]
 struct Absent {
     client_id: Name,
     absence: Absence,
     /// The tick from which on it is gone.
     until: u32,
+    will: Option<Box<Waiting>>,
+}
+
+/// A will that is published when its client isn't back by then.
+struct Waiting {
+    due: u32,
+    testament: Testament,
 }
 
 impl Kept {
     pub(crate) fn new(max_per_device: usize, count: IntGauge) -> Kept {
-        Kept { by_device: Mutex::default(), max_per_device, count }
+        Kept { by_device: Mutex::default(), max_per_device, count, wills: AtomicUsize::new(0) }
     }
 
-    /// Keeps a session for `expiry` seconds from the tick `now` on.
-    pub(crate) fn put(&self, client: &Client, absence: Absence, expiry: u32, now: u32) {
-        let until = now.saturating_add(expiry.saturating_mul(Sessions::TICKS_PER_SECOND));
+    /// Keeps a session for `expiry` seconds from the tick `now` on. Returns the will of one that gave way.
+    pub(crate) fn put(
+        &self,
+        client: &Client,
+        absence: Absence,
+        testament: Option<Testament>,
+        expiry: u32,
+        now: u32,
+    ) -> Option<Testament> {
+        let until = after(now, expiry);
+        let will = testament.map(|testament| {
+            self.wills.fetch_add(1, Ordering::Relaxed);
+            Box::new(Waiting { due: after(now, testament.delay()).min(until), testament })
+        });
         let mut by_device = self.lock();
         let absent = by_device.entry(client.device.clone()).or_default();
-        if absent.len() >= self.max_per_device && !absent.is_empty() {
-            absent.remove(0);
-            self.count.dec();
-        }
-        absent.push(Absent { client_id: client.id.clone(), absence, until });
+        let gone = (absent.len() >= self.max_per_device && !absent.is_empty()).then(|| absent.remove(0));
+        absent.push(Absent { client_id: client.id.clone(), absence, until, will });
         self.count.inc();
+        self.end(gone?)
     }
 
-    /// Takes a session out, if it is there at the tick `now`.
-    pub(crate) fn take(&self, client: &Client, now: u32) -> Option<Absence> {
+    /// Takes a session out, if it is there at the tick `now`; with a clean start it ends instead. The will is one that
+    /// is to be published now; one whose client is back in time is not.
+    pub(crate) fn take(
+        &self,
+        client: &Client,
+        clean_start: bool,
+        now: u32,
+    ) -> (Option<Absence>, Option<Testament>) {
+        let Some(mut found) = self.take_out(client) else { return (None, None) };
+        if clean_start || now >= found.until {
+            return (None, self.end(found));
+        }
+        self.count.dec();
+        let will = found.will.take();
+        self.wills.fetch_sub(usize::from(will.is_some()), Ordering::Relaxed);
+        let due = will.filter(|will| now >= will.due).map(|will| will.testament);
+        (Some(found.absence), due)
+    }
+
+    /// The wills that are to be published at the tick `now`.
+    pub(crate) fn due(&self, now: u32) -> Vec<Testament> {
+        if self.wills.load(Ordering::Relaxed) == 0 {
+            return Vec::new();
+        }
+        let mut by_device = self.lock();
+        let due = by_device.values_mut().flatten().filter_map(|absent| {
+            let will = absent.will.take_if(|will| now >= will.due)?;
+            self.wills.fetch_sub(1, Ordering::Relaxed);
+            Some(will.testament)
+        });
+        due.collect()
+    }
+
+    /// Forgets those that are gone by the tick `now`, and returns their wills.
+    pub(crate) fn purge(&self, now: u32) -> Vec<Testament> {
+        let mut by_device = self.lock();
+        let mut gone = Vec::new();
+        by_device.retain(|_, absent| {
+            gone.extend(absent.extract_if(.., |absent| now >= absent.until));
+            !absent.is_empty()
+        });
+        drop(by_device);
+        gone.into_iter().filter_map(|absent| self.end(absent)).collect()
+    }
+
+    fn take_out(&self, client: &Client) -> Option<Absent> {
         let mut by_device = self.lock();
         let absent = by_device.get_mut(&client.device)?;
         let place = absent.iter().position(|absent| absent.client_id == client.id)?;
@@ -65,24 +126,24 @@ impl Kept {
         if absent.is_empty() {
             by_device.remove(&client.device);
         }
-        self.count.dec();
-        (now < found.until).then_some(found.absence)
+        Some(found)
     }
 
-    /// Forgets those that are gone by the tick `now`.
-    pub(crate) fn purge(&self, now: u32) {
-        let mut by_device = self.lock();
-        by_device.retain(|_, absent| {
-            let before = absent.len();
-            absent.retain(|absent| now < absent.until);
-            self.count.sub((before - absent.len()) as i64);
-            !absent.is_empty()
-        });
+    /// One that is not there any more.
+    fn end(&self, absent: Absent) -> Option<Testament> {
+        self.count.dec();
+        let will = absent.will?;
+        self.wills.fetch_sub(1, Ordering::Relaxed);
+        Some(will.testament)
     }
 
     fn lock(&self) -> MutexGuard<'_, FxHashMap<Name, Vec<Absent>>> {
         self.by_device.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn after(now: u32, seconds: u32) -> u32 {
+    now.saturating_add(seconds.saturating_mul(Sessions::TICKS_PER_SECOND))
 }
 
 #[cfg(test)]
@@ -97,31 +158,39 @@ mod tests {
         Kept::new(max_per_device, IntGauge::new("kept", "kept").unwrap())
     }
 
+    fn put(kept: &Kept, id: &str, expiry: u32, now: u32) {
+        assert!(kept.put(&client(id), Absence::default(), None, expiry, now).is_none());
+    }
+
+    fn take(kept: &Kept, id: &str, now: u32) -> bool {
+        kept.take(&client(id), false, now).0.is_some()
+    }
+
     #[test]
     fn a_session_is_there_until_its_time() {
         let kept = kept(9);
-        for id in ["a", "b", "c"] {
-            kept.put(&client(id), Absence::default(), 2, 10);
+        for id in ["a", "b", "c", "d"] {
+            put(&kept, id, 2, 10);
         }
-        assert!(kept.take(&client("a"), 13).is_some());
-        assert!(kept.take(&client("a"), 13).is_none());
-        assert!(kept.take(&client("b"), 14).is_none());
+        assert!(take(&kept, "a", 13) && !take(&kept, "a", 13));
+        assert!(!take(&kept, "b", 14));
+        assert!(kept.take(&client("d"), true, 11).0.is_none() && !take(&kept, "d", 11));
         kept.purge(13);
         assert_eq!(kept.count.get(), 1);
         kept.purge(14);
         assert_eq!(kept.count.get(), 0);
         assert!(kept.lock().is_empty());
-        kept.put(&client("a"), Absence::default(), u32::MAX, 10);
+        put(&kept, "a", u32::MAX, 10);
         kept.purge(u32::MAX - 1);
-        assert!(kept.take(&client("a"), u32::MAX - 1).is_some());
+        assert!(take(&kept, "a", u32::MAX - 1));
     }
 
     #[test]
     fn the_oldest_of_a_device_gives_way() {
         let kept = kept(2);
         let ids = ["a", "b", "c"];
-        ids.iter().for_each(|id| kept.put(&client(id), Absence::default(), 9, 0));
-        assert_eq!(ids.map(|id| kept.take(&client(id), 1).is_some()), [false, true, true]);
+        ids.iter().for_each(|id| put(&kept, id, 9, 0));
+        assert_eq!(ids.map(|id| take(&kept, id, 1)), [false, true, true]);
         assert_eq!(kept.count.get(), 0);
     }
 }

@@ -68,7 +68,7 @@ fn mutate(bytes: &mut Vec<u8>, mutation: &Mutation) {
 
 /// A session with a bit of everything.
 fn session(password: &str) -> Vec<u8> {
-    let subscribe = packet(0x82, &[&[0, 9], &string("down/d-1/#")[..], &[1]].concat());
+    let subscribe = packet(0x82, &[&[0, 9], &string("up/d-1/#")[..], &[1]].concat());
     let parts = [
         connect("d-1", 60, "d-1", password),
         telemetry("d-1", 1),
@@ -104,7 +104,7 @@ fn session_5(password: &str) -> Vec<u8> {
         message("up/d-1/telemetry", 1, &[0x23, 0, 3], &reading(1)),
         message("", 2, &[0x23, 0, 3, 0x02, 0, 0, 0, 60], &reading(2)),
         PINGREQ.to_vec(),
-        packet(0x82, &[&[0, 9, 2, 0x0b, 4], &string("down/d-1/#")[..], &[0x2d]].concat()),
+        packet(0x82, &[&[0, 9, 2, 0x0b, 4], &string("up/d-1/#")[..], &[0x29]].concat()),
         message("up/d-1/state", 3, &[0x01, 1, 0x03, 0, 1, b'j'], br#"{"firmware": "1"}"#),
         message("up/d-1/telemetry", 4, &[0x08, 0, 1, b'r', 0x09, 0, 2, 1, 2], &[b'x'; 600]),
         message("up/d-2/telemetry", 5, &[], &reading(1)),

@@ -64,3 +64,60 @@ async fn mosquitto_pub_understands_the_properties_and_reasons_of_5() {
     check(&["-P", PASSWORD, "-t", "up/d-1/telemetry", "-m", "?"], "payload format invalid").await;
     site.close().await;
 }
+
+/// `mosquitto_sub` as the reader until it has `count` messages; what it prints.
+fn mosquitto_sub(site: &Site, count: &str, arguments: &[&str]) -> tokio::process::Child {
+    let mut command = Command::new("mosquitto_sub");
+    command.args(["-h", "127.0.0.1", "-p", &site.address.port().to_string(), "-u", "reader", "-P", PASSWORD]);
+    command.args(["-C", count, "-W", "30", "-F", "%t %q %r %p"]).args(arguments);
+    command.stdout(std::process::Stdio::piped()).spawn().expect("mosquitto-clients is installed")
+}
+
+#[tokio::test]
+#[ignore = "needs mosquitto-clients"]
+async fn mosquitto_sub_gets_what_is_live_retained_and_left_behind() {
+    for version in ["mqttv311", "mqttv5"] {
+        let site = Site::open(&["d-1"]).await;
+        add_subscriber(&site.registry, "reader", &["up/#"]);
+        let publish = async |topic: &str, qos: &str, payload: &str, more: &[&str]| {
+            let arguments = ["-V", version, "-P", PASSWORD, "-t", topic, "-q", qos, "-m", payload];
+            let published = mosquitto_pub(&site, &[&arguments[..], more].concat()).await;
+            assert!(published.status.success(), "{version}: {published:?}");
+        };
+        let reader = mosquitto_sub(&site, "3", &["-V", version, "-t", "up/+/telemetry", "-q", "2"]);
+        site.until("it has subscribed", |site| site.metric("sluice_gateway_subscriptions", "") == 1.0).await;
+        for qos in ["0", "1", "2"] {
+            publish("up/d-1/telemetry", qos, r#"{"t": 1}"#, &["-r"]).await;
+        }
+        let said = String::from_utf8(reader.wait_with_output().await.unwrap().stdout).unwrap();
+        let expected: String = (0..3).map(|qos| format!("up/d-1/telemetry {qos} 0 {{\"t\": 1}}\n")).collect();
+        assert_eq!(said, expected, "{version}");
+        let newcomer = mosquitto_sub(&site, "1", &["-V", version, "-t", "up/#", "-q", "1"]);
+        let said = String::from_utf8(newcomer.wait_with_output().await.unwrap().stdout).unwrap();
+        assert_eq!(said, "up/d-1/telemetry 1 1 {\"t\": 1}\n", "{version}");
+        site.close().await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs python3-venv and PyPI"]
+async fn paho_subscribes_is_away_and_leaves_a_will() {
+    let venv = tempfile::tempdir().unwrap();
+    let python = venv.path().join("bin/python3");
+    run(Command::new("python3").args(["-m", "venv"]).arg(venv.path())).await;
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "paho-mqtt==2.1.0"])).await;
+    for version in ["3.1.1", "5"] {
+        let site = Site::open(&["d-1"]).await;
+        add_subscriber(&site.registry, "reader", &["up/#"]);
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/paho/subscribe.py");
+        let port = site.address.port().to_string();
+        println!("{version}:\n{}", run(Command::new(&python).args([script, &port, version])).await);
+        site.close().await;
+    }
+}
+
+async fn run(command: &mut Command) -> String {
+    let done = command.output().await.unwrap();
+    assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}

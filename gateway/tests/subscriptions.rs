@@ -243,3 +243,68 @@ async fn subscribers_are_no_devices() {
     assert!(!keys.iter().any(|key| key == READER), "{keys:?}");
     site.close().await;
 }
+
+const GONE: &str = r#"{"firmware": "1"}"#;
+
+/// CONNECT of MQTT 5 without a clean start, with a session of 60 s and a will at QoS 1 that waits so many seconds.
+fn connect_willing(delay: u8) -> Vec<u8> {
+    let mut body = string("MQTT");
+    body.extend([5, 0xcc, 0, 0, 5, 0x11, 0, 0, 0, 60]);
+    body.extend(string("d-1"));
+    body.extend([5, 0x18, 0, 0, 0, delay]);
+    body.extend(string("up/d-1/state"));
+    body.extend(string(GONE));
+    body.extend(string("d-1"));
+    body.extend(string(PASSWORD));
+    packet(0x10, &body)
+}
+
+#[tokio::test]
+async fn a_will_waits_for_its_client_and_is_published_when_it_does_not_come() {
+    let site = open(Limits::default()).await;
+    let mut reader = site.connect_as(READER, "r", 0).await;
+    reader.send(&subscribe(1, "up/d-1/state", 1)).await;
+    reader.expect(&[0x90, 3, 0, 1, 1]).await;
+    for _ in 0..2 {
+        let mut device = site.dial().await;
+        device.send(&connect_willing(1)).await;
+        device.expect_connack_v5().await;
+    }
+    reader.expect(&publish_at("up/d-1/state", 1, 1, GONE.as_bytes())).await;
+    reader.expect_silence().await;
+    // It is on the log as if it had been published then.
+    assert_eq!(site.metric("sluice_gateway_messages_total", "accepted"), 1.0);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn wills_are_published_when_the_gateway_stops() {
+    let site = open(Limits::default()).await;
+    let mut away = site.dial().await;
+    away.send(&connect_willing(200)).await;
+    away.expect_connack_v5().await;
+    drop(away);
+    site.until("it is away", |site| site.metric("sluice_gateway_kept_sessions", "") == 1.0).await;
+    site.stop.cancel();
+    site.until("its will is published", |site| {
+        site.metric("sluice_gateway_messages_total", "accepted") == 1.0
+    })
+    .await;
+    site.close().await;
+}
+
+#[tokio::test]
+async fn nobody_leaves_a_will_in_the_name_of_another() {
+    let site = open(Limits::default()).await;
+    let mut body = string("MQTT");
+    body.extend([4, 0xc6, 0, 0]);
+    for text in ["d-1", "up/d-2/state", "{}", "d-1", PASSWORD] {
+        body.extend(string(text));
+    }
+    let mut device = site.dial().await;
+    device.send(&packet(0x10, &body)).await;
+    device.expect(&[0x20, 2, 0, 5]).await;
+    device.expect_closed().await;
+    assert_eq!(site.metric("sluice_gateway_refused_connections_total", "will"), 1.0);
+    site.close().await;
+}

@@ -15,7 +15,7 @@ pub(crate) use answer::{
     Acknowledgement, Delivery, ReturnCode, Terms, accept, acknowledge, deliver, disconnect, pingresp,
     refuse_v5, refuse_v311, suback, unsuback,
 };
-pub(crate) use connect::{Connect, Greeting, Version, greeting};
+pub(crate) use connect::{Connect, Greeting, Version, Will, greeting};
 pub(crate) use property::forwarded;
 pub(crate) use publish::{Publish, QoS};
 pub(crate) use reason::ReasonCode;

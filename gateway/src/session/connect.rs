@@ -3,6 +3,7 @@
 use super::aliases::Aliases;
 use super::ending::Refusal;
 use super::ledger::Ledger;
+use super::will::Will;
 use super::{Sender, Session};
 use crate::gateway::Gate;
 use crate::identity::{Denial, Proven};
@@ -48,6 +49,7 @@ struct Admitted {
     receive_maximum: u16,
     expiry: u32,
     older: Absence,
+    will: Option<Box<Will>>,
 }
 
 /// Makes a session; or counts why not, and tells the client by CONNACK where its MQTT has a code for it.
@@ -103,7 +105,7 @@ async fn shake_hands<P: Producer>(
 }
 
 impl Arriving {
-    async fn admit<P: Producer>(&mut self, gate: &Gate<P>) -> Result<Admitted, Refusal> {
+    async fn admit<P: Producer>(&mut self, gate: &Arc<Gate<P>>) -> Result<Admitted, Refusal> {
         let packet = self.read_connect().await?;
         self.version = match greeting(&packet).map_err(Refusal::Violation)? {
             Greeting::Served(version) => version,
@@ -118,6 +120,7 @@ impl Arriving {
         let (client_id, is_assigned) = client_id(&connect, self.version)?;
         let keep_alive = self.keep_alive(&connect, gate.limits.max_keep_alive);
         let proven = prove(&connect, gate).await?;
+        check_will(&connect, &proven)?;
         let place = enter(client_id.clone(), keep_alive, &proven, gate).await?;
         let expiry = connect.session_expiry.min(gate.limits.max_session_expiry);
         let terms = Terms {
@@ -130,12 +133,14 @@ impl Arriving {
         };
         let mut connack = BytesMut::new();
         // Nothing is awaited from here on, so that what is taken here gets into the session.
-        let older = gate.kept.take(&place.client, gate.sessions.now()).filter(|_| !connect.clean_start);
+        let (older, testament) = gate.kept.take(&place.client, connect.clean_start, gate.sessions.now());
+        gate.execute(testament);
         let older = older.and_then(Absence::resume);
         accept(&mut connack, self.version, older.is_some(), &terms);
         let older = older.unwrap_or_default();
+        let will = connect.will.as_ref().map(|will| Box::new(Will::new(will)));
         let Connect { maximum_packet_size, receive_maximum, .. } = connect;
-        Ok(Admitted { proven, place, connack, maximum_packet_size, receive_maximum, expiry, older })
+        Ok(Admitted { proven, place, connack, maximum_packet_size, receive_maximum, expiry, older, will })
     }
 
     /// Reads until CONNECT is whole. What came behind it stays in `unread`.
@@ -193,6 +198,17 @@ fn check(connect: &Connect<'_>) -> Result<(), Refusal> {
         return Err(Refusal::PacketSize);
     }
     Ok(())
+}
+
+/// Nobody speaks for somebody else, also when gone.
+fn check_will(connect: &Connect<'_>, proven: &Proven) -> Result<(), Refusal> {
+    let Some(will) = &connect.will else { return Ok(()) };
+    let is_foreign = match firmware_protocol::Topic::parse(will.topic) {
+        Ok(firmware_protocol::Topic::Up { device, .. }) => device != proven.device.id,
+        Ok(firmware_protocol::Topic::Command { .. }) => true,
+        Err(_) => false,
+    };
+    if is_foreign || proven.role != Role::Device { Err(Refusal::Will) } else { Ok(()) }
 }
 
 /// The client's name, and whether we gave it. MQTT 3.1.1, 3.1.3.1: without one, only a session that ends with the
@@ -272,6 +288,7 @@ fn session<P: Producer>(arriving: Arriving, admitted: Admitted, gate: Arc<Gate<P
         outbox: admitted.connack,
         ledger: Ledger::resume(admitted.older.received),
         subscriber: admitted.older.subscriber,
+        will: admitted.will,
         is_stalled: false,
         ending: None,
         deadline: None,

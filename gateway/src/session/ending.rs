@@ -42,6 +42,8 @@ pub(crate) enum Refusal {
     ClientId,
     /// Who it says it is could not be confirmed.
     Denied(Denial),
+    /// Its will is for a topic name that is not its own.
+    Will,
     /// It wants to authenticate in a way that is not served.
     Method,
     /// It takes no packets as long as ours may be.
@@ -94,6 +96,7 @@ impl Refusal {
             Refusal::Denied(Denial::Credentials) => "credentials",
             Refusal::Denied(Denial::Disabled) => "disabled",
             Refusal::Denied(Denial::Unavailable) => "registry",
+            Refusal::Will => "will",
             Refusal::Method => "method",
             Refusal::PacketSize => "packet_size",
             Refusal::Closing => "closing",
@@ -107,7 +110,7 @@ impl Refusal {
             Refusal::ClientId => Some(ReturnCode::IdentifierRejected),
             Refusal::Denied(Denial::Unavailable) => Some(ReturnCode::ServerUnavailable),
             Refusal::Denied(Denial::Credentials) => Some(ReturnCode::BadUserNameOrPassword),
-            Refusal::Denied(Denial::Disabled) => Some(ReturnCode::NotAuthorized),
+            Refusal::Denied(Denial::Disabled) | Refusal::Will => Some(ReturnCode::NotAuthorized),
             _ => None,
         }
     }
@@ -120,7 +123,7 @@ impl Refusal {
             Refusal::Version => Some(ReasonCode::UnsupportedProtocolVersion),
             Refusal::ClientId => Some(ReasonCode::ClientIdentifierNotValid),
             Refusal::Denied(Denial::Credentials) => Some(ReasonCode::BadUserNameOrPassword),
-            Refusal::Denied(Denial::Disabled) => Some(ReasonCode::NotAuthorized),
+            Refusal::Denied(Denial::Disabled) | Refusal::Will => Some(ReasonCode::NotAuthorized),
             Refusal::Denied(Denial::Unavailable) => Some(ReasonCode::ServerUnavailable),
             Refusal::Method => Some(ReasonCode::BadAuthenticationMethod),
             Refusal::PacketSize => Some(ReasonCode::PacketTooLarge),

@@ -12,10 +12,12 @@ mod received;
 mod scratch;
 mod subscribe;
 mod subscriber;
+mod will;
 
 pub(crate) use ending::{Ending, Refusal};
 pub(crate) use received::Received;
 pub(crate) use subscriber::Subscriber;
+pub(crate) use will::Testament;
 
 use crate::Tls;
 use crate::gateway::Gate;
@@ -33,6 +35,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
+use will::Will;
 
 /// Serves one connection to its end. Never fails: whatever goes wrong ends this connection alone.
 pub(crate) async fn serve<P: Producer>(stream: TcpStream, tls: Option<Tls>, gate: Arc<Gate<P>>) {
@@ -64,6 +67,7 @@ pub(crate) struct Session<P: Producer> {
     outbox: BytesMut,
     ledger: Ledger,
     subscriber: Option<Box<Subscriber>>,
+    will: Option<Box<Will>>,
     is_stalled: bool,
     /// Why it ends, once that is known. From then on nothing is read; what was read still goes to the log.
     ending: Option<Ending>,
@@ -98,13 +102,18 @@ impl<P: Producer> Session<P> {
             tracing::warn!(client = %self.device.id, dropped, "a subscriber lost messages of QoS 0: it was too slow");
         }
         // First the socket, then the place: who takes over finds the old connection closed.
-        let Session { mut transport, place, is_told, gate, ledger, mut subscriber, expiry, .. } = *self;
+        let Session {
+            mut transport, place, is_told, gate, ledger, mut subscriber, will, device, expiry, ..
+        } = *self;
         transport.finish().await;
         let is_whole = subscriber.as_mut().is_none_or(|it| it.pause());
+        let mut testament = will.map(|will| Testament { will, sender: device });
         if expiry > 0 && is_whole {
             let absence = Absence { received: ledger.received.durable(), subscriber };
-            gate.kept.put(&place.client, absence, expiry, gate.sessions.now());
+            let will = testament.take();
+            testament = gate.kept.put(&place.client, absence, will, expiry, gate.sessions.now());
         }
+        gate.execute(testament);
         drop(gate);
         drop(place);
         if is_told {
@@ -120,6 +129,8 @@ impl<P: Producer> Session<P> {
             let has_more = self.deliver(cx);
             self.write(cx);
             if let Some(ending) = self.ending {
+                // It may have ended just now, and left a will.
+                self.advance_ledger(cx);
                 let is_over = self.is_drained(cx);
                 if is_over {
                     self.tell(ending);
@@ -255,6 +266,9 @@ impl<P: Producer> Session<P> {
             Some(seconds) => self.expiry = seconds.min(self.gate.limits.max_session_expiry),
             None => {}
         }
+        if !farewell.with_will {
+            self.will = None;
+        }
         self.end(Ending::Disconnect);
     }
 
@@ -273,9 +287,19 @@ impl<P: Producer> Session<P> {
         self.end(Ending::Violation(violation));
     }
 
-    /// The first reason stands.
+    /// The first reason stands. A will that is not to wait is entered behind all that the client has said itself.
     fn end(&mut self, ending: Ending) {
-        self.ending.get_or_insert(ending);
+        if self.ending.is_some() {
+            return;
+        }
+        self.ending = Some(ending);
+        let is_to_wait = self.expiry > 0 && self.will.as_ref().is_some_and(|will| will.delay > 0);
+        if ending != Ending::LogClosed
+            && !is_to_wait
+            && let Some(will) = self.will.take()
+        {
+            will.enter(&mut self.ledger, &self.device, &self.gate);
+        }
     }
 
     /// Whether all that was received is on the log, or can't be in time.

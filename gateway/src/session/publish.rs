@@ -206,7 +206,7 @@ fn is_own(sender: &Sender, topic: &Topic<'_>) -> bool {
     matches!(topic, Topic::Up { device, .. } if *device == sender.id)
 }
 
-fn normalize(arrival: Arrival<'_>, kind: UpKind, payload: &[u8]) -> Normalized {
+pub(super) fn normalize(arrival: Arrival<'_>, kind: UpKind, payload: &[u8]) -> Normalized {
     match kind {
         UpKind::Telemetry => normalize::telemetry(arrival, payload),
         UpKind::State => normalize::state(arrival, payload),
