@@ -1,7 +1,7 @@
 //! The order in which a device said things, for those tests that depend on it.
 //!
 //! A message whose number follows the one before passes at once. One behind a gap waits for what is missing, and one
-//! of a device that does not count waits for what may still come before it: both at most by the out-of-orderness, be
+//! of a device that has a clock and does not count waits for what may still come before it: both at most by the out-of-orderness, be
 //! it that the device has come so far by its own word or that ingest time has. So nothing waits past the closing of
 //! its window, and what comes even later passes at once, as [`Place::Behind`].
 
@@ -77,10 +77,21 @@ impl Order {
     /// Whether a message may go on at once because it is the one that everybody waits for; notes that it does.
     #[inline]
     pub fn passes(&mut self, message: &Observation) -> bool {
-        let Some(sequence) = message.sequence else { return false };
+        let Some(sequence) = message.sequence else { return self.passes_by_arrival(message) };
         let passes = self.waiting.is_empty() && self.next == Some(Next::Number(message.epoch, sequence));
         if passes {
             self.next = sequence.checked_add(1).map(|next| Next::Number(message.epoch, next));
+        }
+        passes
+    }
+
+    /// A device without clock and number said what it said when it came: nothing can come before it any more.
+    fn passes_by_arrival(&mut self, message: &Observation) -> bool {
+        let own = own(message);
+        let follows = self.next.is_some_and(|next| !next.is_number() && next <= own);
+        let passes = message.device_time.is_none() && self.waiting.is_empty() && follows;
+        if passes {
+            self.next = Some(own);
         }
         passes
     }
@@ -175,7 +186,7 @@ mod tests {
             device: "d".into(),
             epoch: 0,
             sequence,
-            device_time: None,
+            device_time: Some(Timestamp(at)),
             event_time: Timestamp(at),
             ingest_time: Timestamp(at),
             position: None,
@@ -235,6 +246,17 @@ mod tests {
         check("@0 @20 >30 @4", "0  20 4<");
         // Who begins to count is another matter.
         check("@0 @5 1@6 2@7", "0  5,6 7");
+    }
+
+    #[test]
+    fn without_clock_and_number_nothing_waits() {
+        let mut order = Order::default();
+        let mut said = |at: i64| {
+            let mut arrived = arrived(None, at);
+            arrived.message.device_time = None;
+            order.passes(&arrived.message) || order.arrive(arrived, Timestamp(at - WAIT)).len() == 1
+        };
+        assert!([1, 2, 2, 9_000].into_iter().all(&mut said));
     }
 
     #[test]
