@@ -33,7 +33,8 @@ impl Track {
     /// how fast something changes or how long it stays.
     pub fn judge(&self, at: Timestamp, value: f64, rule: &QualityRule, mut quality: Quality) -> Quality {
         let passed = at.since(self.at);
-        if rule.gap.is_some_and(|gap| passed > gap) {
+        let is_after_gap = rule.gap.is_some_and(|gap| passed > gap);
+        if is_after_gap {
             quality = quality.noted(Test::Gap);
         }
         if let Some(most) = rule.rate_per_minute
@@ -42,7 +43,9 @@ impl Track {
         {
             quality = quality.failed(Test::Rate, Flag::Suspect);
         }
-        match rule.flat.and_then(|flat| self.flatness(at, value, &flat)) {
+        // Nobody knows where the value was in the gap.
+        let flat = rule.flat.filter(|_| !is_after_gap);
+        match flat.and_then(|flat| self.flatness(at, value, &flat)) {
             Some(flag) => quality.failed(Test::FlatLine, flag),
             None => quality,
         }
