@@ -15,7 +15,10 @@ use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 
+use gateway::Registry;
+
 use crate::config::Config;
+use crate::folder::Folder;
 use crate::supervise::Chain;
 
 /// Why a command did not do what it was asked, in words for the terminal, and its exit code.
@@ -61,6 +64,14 @@ pub fn load(file: Option<&Path>) -> Result<Config, Failure> {
         let count = problems.len();
         Failure::usage(format_args!("{} has {count} problem{}:{lines}", file.display(), plural(count)))
     })
+}
+
+/// Opens the registry of a data folder.
+///
+/// # Errors
+/// It can't be opened.
+pub fn open_registry(folder: &Folder) -> Result<Registry, Failure> {
+    Registry::open(&folder.registry()).map_err(|error| Failure::because("registry", &error))
 }
 
 fn plural(count: usize) -> &'static str {

@@ -255,7 +255,8 @@ fn check_ports(config: &Config, problems: &mut Problems<'_>) {
 mod tests {
     use super::*;
 
-    fn problems(text: &str) -> String {
+    /// What is wrong with a file, a line each.
+    pub(super) fn problems(text: &str) -> String {
         let found = Config::parse(text).expect_err("the file is broken");
         found.iter().map(|problem| format!("{problem}\n")).collect()
     }

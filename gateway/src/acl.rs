@@ -1,5 +1,7 @@
 //! Which topic filters an identity may subscribe to.
 
+use crate::fanout::split_shared;
+
 /// What an identity is, and so what it may do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -12,8 +14,7 @@ pub enum Role {
 impl Role {
     /// Whether somebody of this role and id may subscribe to a valid filter. Sharing it changes nothing.
     pub(crate) fn may_subscribe(&self, id: &str, filter: &str) -> bool {
-        let filter =
-            filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')).map_or(filter, |it| it.1);
+        let (_, filter) = split_shared(filter);
         match self {
             Role::Device => ["up/", "down/"].iter().any(|front| {
                 let own = filter.strip_prefix(front).and_then(|rest| rest.strip_prefix(id));

@@ -206,7 +206,7 @@ async fn a_tag_is_traced() {
     let (_, _, csv) = ask(&console, &format!("/happenings?tag={other}&format=csv&{}", hour())).await;
     let csv = String::from_utf8(csv).unwrap();
     assert!(csv.lines().nth(1).unwrap().starts_with(&format!("sighting,gate-2,{other},line-2,")), "{csv}");
-    for refused in ["kind=flight", "limit=0", "limit=1&tag="] {
+    for refused in ["kind=flight", "limit=0", "format=parquet", "limit=1&tag="] {
         let (status, _, _) = ask(&console, &format!("/happenings?{refused}&{}", hour())).await;
         let is_fine = refused.ends_with("tag=");
         assert_eq!(status, if is_fine { 200 } else { 400 }, "{refused}");

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use gateway::{NewDevice, Registry};
+use gateway::NewDevice;
 use records::{Crs, Family, Position};
 
-use super::{Failure, import, load};
+use super::{Failure, import, load, open_registry};
 use crate::clock;
 use crate::folder::Folder;
 
@@ -78,9 +78,7 @@ pub struct NewArguments {
 /// # Errors
 /// What the registry refuses, in its words.
 pub fn run(config: Option<&Path>, command: Command) -> Result<(), Failure> {
-    let folder = Folder::create(&load(config)?.data)?;
-    let registry =
-        Registry::open(&folder.registry()).map_err(|error| Failure::because("registry", &error))?;
+    let registry = open_registry(&Folder::create(&load(config)?.data)?)?;
     let done = match command {
         Command::Import { file } => return import::run(&registry, &file),
         Command::Add(device) => {

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use gateway::{Entry, NewSubscriber, Registry, Role};
+use gateway::{Entry, NewSubscriber, Role};
 
-use super::{Failure, load};
+use super::{Failure, load, open_registry};
 use crate::clock;
 use crate::folder::Folder;
 
@@ -54,9 +54,7 @@ pub struct NewArguments {
 /// # Errors
 /// What the registry refuses, in its words.
 pub fn run(config: Option<&Path>, command: Command) -> Result<(), Failure> {
-    let folder = Folder::create(&load(config)?.data)?;
-    let registry =
-        Registry::open(&folder.registry()).map_err(|error| Failure::because("registry", &error))?;
+    let registry = open_registry(&Folder::create(&load(config)?.data)?)?;
     let done = match command {
         Command::Add(new) => {
             registry.add_subscriber(&new.into(), clock::now()).map(|password| println!("{password}"))

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::certificate::CertificateFiles;
 use super::{Site, registered};
 use crate::clock;
-use crate::command::Failure;
+use crate::command::{Failure, open_registry};
 use crate::config::Config;
 use crate::engine::Engine;
 
@@ -31,9 +31,7 @@ pub(super) fn start(
             Ok(())
         });
     }
-    let registry =
-        Registry::open(&site.folder.registry()).map_err(|error| Failure::because("registry", &error))?;
-    let registry = Arc::new(registry);
+    let registry = Arc::new(open_registry(&site.folder)?);
     let metrics = Arc::new(registered(Metrics::register(&site.metrics))?);
     let limits = limits(site.config);
     start_sources(site, &log, &registry, &limits, &metrics);

@@ -79,12 +79,7 @@ fn limits(from: &mut Section<'_>, default: QueryLimits, problems: &mut Problems<
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
-
-    fn problems(text: &str) -> String {
-        let found = Config::parse(text).expect_err("the file is broken");
-        found.iter().map(|problem| format!("{problem}\n")).collect()
-    }
+    use crate::config::tests::problems;
 
     #[test]
     fn half_a_login_is_no_login() {

@@ -25,6 +25,13 @@ pub(crate) struct Budget {
     pub bytes: usize,
 }
 
+impl Budget {
+    /// Whether one more message of `len` bytes may wait beside so many messages with so many bytes.
+    pub(super) fn has_room(&self, messages: usize, bytes: usize, len: usize) -> bool {
+        messages < self.messages && bytes + len <= self.bytes
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Letter>,
@@ -71,7 +78,7 @@ impl Mailbox {
     pub(crate) fn post(&self, letter: Letter) -> Posted {
         let mut state = self.lock();
         let len = letter.publication.len();
-        let has_room = state.queue.len() < self.budget.messages && state.bytes + len <= self.budget.bytes;
+        let has_room = self.budget.has_room(state.queue.len(), state.bytes, len);
         if state.is_over {
             Posted::Over
         } else if letter.qos == QoS::AtMostOnce && !(has_room && state.is_connected) {

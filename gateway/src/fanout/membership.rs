@@ -1,7 +1,7 @@
 //! One session's subscriptions.
 
 use super::mailbox::{Letter, Mailbox};
-use super::table::{Subscription, split};
+use super::table::{Subscription, split_shared};
 use super::{Fanout, Publication};
 use crate::normalize::mapping::Filter;
 use crate::packet::{Options, RetainHandling};
@@ -54,7 +54,7 @@ impl Membership {
             RetainHandling::Never => false,
         };
         // 4.8.2: a shared subscription gets nothing that is retained.
-        if is_asked_for && split(filter.as_str()).0.is_none() {
+        if is_asked_for && split_shared(filter.as_str()).0.is_none() {
             for publication in board.retained.matching(filter, now) {
                 let posted = self.mailbox.post(retained(publication, options, identifier));
                 self.fanout.count(&self.mailbox, posted);

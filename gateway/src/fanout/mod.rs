@@ -14,6 +14,7 @@ mod table;
 pub(crate) use mailbox::{Budget, Letter, Overflow};
 pub(crate) use membership::Membership;
 pub(crate) use publication::{NOBODY, Publication, Said};
+pub(crate) use table::split_shared;
 
 use crate::normalize::mapping::Filter;
 use crate::outage::backoff;
@@ -92,8 +93,13 @@ impl Fanout {
         self.is_router_to_die.store(true, Ordering::Relaxed);
     }
 
+    /// What subscribers get of a message that was said at `now`; `None` when nobody wants it.
+    pub(crate) fn publication(&self, said: &Said<'_>, now: Timestamp) -> Option<Publication> {
+        (said.is_retained || self.is_wanted(said.topic)).then(|| Publication::new(said, now))
+    }
+
     /// Whether a message of that topic name would go to anybody.
-    pub(crate) fn is_wanted(&self, topic: &str) -> bool {
+    fn is_wanted(&self, topic: &str) -> bool {
         self.subscriptions.load(Ordering::Relaxed) > 0 && self.read().table.is_wanted(topic)
     }
 
@@ -111,7 +117,7 @@ impl Fanout {
             if let Some(board) = board.as_mut().filter(|_| publication.is_retained()) {
                 self.retain(&mut board.retained, &publication);
             }
-            if queue.bytes + publication.len() <= self.queue_budget.bytes {
+            if self.queue_budget.has_room(queue.publications.len(), queue.bytes, publication.len()) {
                 queue.bytes += publication.len();
                 queue.publications.push_back(publication);
             } else {

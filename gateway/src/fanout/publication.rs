@@ -1,6 +1,6 @@
 //! A message on its way to subscribers: one piece of memory, however many get it.
 
-use crate::packet::{QoS, forwarded};
+use crate::packet::{Publish, QoS, forwarded};
 use bytes::{BufMut, Bytes, BytesMut};
 use records::Timestamp;
 use std::time::Duration;
@@ -21,6 +21,14 @@ pub(crate) struct Said<'a> {
     pub is_retained: bool,
     /// The mailbox of whoever said it, or [`NOBODY`].
     pub origin: u64,
+}
+
+impl<'a> Said<'a> {
+    /// What a PUBLISH says.
+    pub(crate) fn of(publish: &Publish<'a>, origin: u64) -> Said<'a> {
+        let Publish { topic, payload, properties, qos, is_retained, .. } = *publish;
+        Said { topic, payload, properties, qos, is_retained, origin }
+    }
 }
 
 /// The origin of a message whose publisher does not subscribe.

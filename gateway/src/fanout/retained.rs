@@ -36,9 +36,7 @@ impl Retained {
         if publication.payload().is_empty() {
             return Change::Removed;
         }
-        let has_room =
-            self.by_topic.len() < self.budget.messages && self.bytes + publication.len() <= self.budget.bytes;
-        if !has_room {
+        if !self.budget.has_room(self.by_topic.len(), self.bytes, publication.len()) {
             return Change::Refused;
         }
         self.bytes += publication.len();

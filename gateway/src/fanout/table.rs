@@ -51,7 +51,7 @@ pub(super) struct Subscription {
 impl Table {
     /// `true` when the mailbox had no such subscription; otherwise it is replaced.
     pub(super) fn insert(&mut self, filter: &str, subscription: Subscription) -> bool {
-        let (group, filter) = split(filter);
+        let (group, filter) = split_shared(filter);
         let is_new = self.root.place(filter).insert(group, subscription);
         self.count += usize::from(is_new);
         is_new
@@ -59,7 +59,7 @@ impl Table {
 
     /// `false` when there was no such subscription.
     pub(super) fn remove(&mut self, filter: &str, mailbox: &Mailbox) -> bool {
-        let (group, filter) = split(filter);
+        let (group, filter) = split_shared(filter);
         let was_there = self.root.remove(filter, group, mailbox);
         self.count -= usize::from(was_there);
         was_there
@@ -96,7 +96,7 @@ pub(super) struct Matching<'a> {
 }
 
 /// The group and the filter of `$share/{group}/{filter}`.
-pub(super) fn split(filter: &str) -> (Option<&str>, &str) {
+pub(crate) fn split_shared(filter: &str) -> (Option<&str>, &str) {
     let shared = filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/'));
     shared.map_or((None, filter), |(group, filter)| (Some(group), filter))
 }

@@ -3,6 +3,7 @@
 use super::aliases::Aliases;
 use super::ending::Refusal;
 use super::ledger::Ledger;
+use super::publish::is_foreign;
 use super::will::Will;
 use super::{Sender, Session};
 use crate::gateway::Gate;
@@ -203,12 +204,11 @@ fn check(connect: &Connect<'_>) -> Result<(), Refusal> {
 /// Nobody speaks for somebody else, also when gone.
 fn check_will(connect: &Connect<'_>, proven: &Proven) -> Result<(), Refusal> {
     let Some(will) = &connect.will else { return Ok(()) };
-    let is_foreign = match firmware_protocol::Topic::parse(will.topic) {
-        Ok(firmware_protocol::Topic::Up { device, .. }) => device != proven.device.id,
-        Ok(firmware_protocol::Topic::Command { .. }) => true,
-        Err(_) => false,
-    };
-    if is_foreign || proven.role != Role::Device { Err(Refusal::Will) } else { Ok(()) }
+    if is_foreign(&proven.device.id, will.topic) || proven.role != Role::Device {
+        Err(Refusal::Will)
+    } else {
+        Ok(())
+    }
 }
 
 /// The client's name, and whether we gave it. MQTT 3.1.1, 3.1.3.1: without one, only a session that ends with the

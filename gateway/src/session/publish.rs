@@ -1,7 +1,7 @@
 //! A PUBLISH: whose topic it is, what the payload says, and where it goes.
 
+use super::Session;
 use super::ending::Ending;
-use super::{Sender, Session};
 use crate::fanout::{NOBODY, Publication, Said};
 use crate::normalize::{self, Arrival, Normalized, Rejection, start_of};
 use crate::packet::{Publish, QoS, ReasonCode, Version, Violation};
@@ -89,18 +89,8 @@ impl<P: Producer> Session<P> {
 
     /// What subscribers get of a message; `None` when nobody wants it.
     fn publication(&self, publish: &Publish<'_>, now: Timestamp) -> Option<Publication> {
-        let is_wanted = publish.is_retained || self.gate.fanout.is_wanted(publish.topic);
-        is_wanted.then(|| {
-            let said = Said {
-                topic: publish.topic,
-                payload: publish.payload,
-                properties: publish.properties,
-                qos: publish.qos,
-                is_retained: publish.is_retained,
-                origin: self.subscriber.as_ref().map_or(NOBODY, |it| it.membership.mailbox.id),
-            };
-            Publication::new(&said, now)
-        })
+        let origin = self.subscriber.as_ref().map_or(NOBODY, |it| it.membership.mailbox.id);
+        self.gate.fanout.publication(&Said::of(publish, origin), now)
     }
 
     /// An empty message with RETAIN takes back what was retained (3.3.1.3). It says nothing else.
@@ -174,9 +164,7 @@ impl<P: Producer> Session<P> {
         if !self.device.is_device {
             return self.forbid(&publish);
         }
-        if let Ok(topic_name) = Topic::parse(&topic)
-            && !is_own(&self.device, &topic_name)
-        {
+        if is_foreign(&self.device.id, &topic) {
             return self.forbid(&publish);
         }
         let arrival = Arrival { device: &self.device.id, crs: self.device.crs, ingest_time };
@@ -202,8 +190,13 @@ fn too_large(max_payload: usize) -> Rejection {
     Rejection::new(Reason::TooLarge, format!("a payload may have {max_payload} bytes"))
 }
 
-fn is_own(sender: &Sender, topic: &Topic<'_>) -> bool {
-    matches!(topic, Topic::Up { device, .. } if *device == sender.id)
+/// Whether a topic name is one of ours that a device may not publish to: another's, or one for commands.
+pub(super) fn is_foreign(device: &str, topic: &str) -> bool {
+    match Topic::parse(topic) {
+        Ok(Topic::Up { device: owner, .. }) => owner != device,
+        Ok(Topic::Command { .. }) => true,
+        Err(_) => false,
+    }
 }
 
 pub(super) fn normalize(arrival: Arrival<'_>, kind: UpKind, payload: &[u8]) -> Normalized {

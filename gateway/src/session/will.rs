@@ -5,7 +5,7 @@
 use super::Sender;
 use super::ledger::Ledger;
 use super::publish::normalize;
-use crate::fanout::{NOBODY, Publication, Said};
+use crate::fanout::{NOBODY, Said};
 use crate::gateway::Gate;
 use crate::normalize::{Arrival, Rejection};
 use crate::packet::{self, Publish, QoS, Version};
@@ -62,18 +62,9 @@ impl Will {
             Ok(Topic::Up { kind, .. }) => normalize(arrival, kind, &self.payload),
             _ => Err(Rejection::new(Reason::UnknownTopic, "a will with a topic name that nobody knows")),
         };
-        let is_wanted = self.is_retained || gate.fanout.is_wanted(&self.topic);
-        let publication = (normalized.is_ok() && is_wanted).then(|| {
-            let said = Said {
-                topic: &self.topic,
-                payload: &self.payload,
-                properties: &self.properties,
-                qos: self.qos,
-                is_retained: self.is_retained,
-                origin: NOBODY,
-            };
-            Publication::new(&said, arrival.ingest_time)
-        });
+        let said = Said::of(&publish, NOBODY);
+        let publication =
+            normalized.as_ref().ok().and_then(|_| gate.fanout.publication(&said, arrival.ingest_time));
         ledger.enter(sender, arrival, &publish, Version::V311, normalized, publication);
     }
 }

@@ -67,7 +67,27 @@ impl Feeder {
         goes_on
     }
 
-    /// The same with bytes.
+    /// Takes a list as text: what stands before it, between two items and behind it, and the items. Stops when nobody
+    /// listens any more.
+    pub fn list<T>(
+        &mut self,
+        (head, between, tail): (&str, &str, &str),
+        items: impl IntoIterator<Item = T>,
+        write: impl Fn(T, &mut String),
+    ) {
+        let mut text = head.to_owned();
+        for (index, item) in items.into_iter().enumerate() {
+            text.push_str(if index > 0 { between } else { "" });
+            write(item, &mut text);
+            if !self.feed(&mut text) {
+                return;
+            }
+        }
+        text.push_str(tail);
+        self.feed(&mut text);
+    }
+
+    /// [`Feeder::feed`] with bytes.
     pub fn feed_bytes(&mut self, bytes: &[u8]) -> bool {
         match &mut self.packer {
             Some(packer) => packer.write_all(bytes).expect("memory takes it"),

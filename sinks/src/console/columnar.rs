@@ -3,13 +3,14 @@
 use super::body::Feeder;
 use super::table::{Head, Row};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
-use parquet::errors::{ParquetError, Result as Parsed};
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
+use parquet::errors::Result as Parsed;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use std::io::{Error, ErrorKind, Write};
 use std::sync::Arc;
+use store::put_values;
 
 /// So many rows are held before they are sent.
 const GROUP_ROWS: usize = 50_000;
@@ -73,21 +74,21 @@ impl<'a> Columnar<'a> {
         let names = std::mem::take(&mut self.names);
         let mut group = self.writer.next_row_group()?;
         let (series, quantities): (Vec<_>, Vec<_>) = names.into_iter().unzip();
-        put::<ByteArrayType>(&mut group, &series, None)?;
-        put::<ByteArrayType>(&mut group, &quantities, None)?;
-        put::<Int64Type>(&mut group, &rows.iter().map(|row| row.start).collect::<Vec<_>>(), None)?;
+        put_values::<ByteArrayType>(&mut group, &series, None)?;
+        put_values::<ByteArrayType>(&mut group, &quantities, None)?;
+        put_values::<Int64Type>(&mut group, &rows.iter().map(|row| row.start).collect::<Vec<_>>(), None)?;
         for value in [|row: &Row| row.mean, |row: &Row| row.min, |row: &Row| row.max] {
-            put_values(&mut group, rows.iter().map(value))?;
+            put_numbers(&mut group, rows.iter().map(value))?;
         }
         let counts: Vec<i64> = rows.iter().map(|row| row.count.cast_signed()).collect();
-        put::<Int64Type>(&mut group, &counts, None)?;
-        put_values(&mut group, rows.iter().map(Row::good_share))?;
+        put_values::<Int64Type>(&mut group, &counts, None)?;
+        put_numbers(&mut group, rows.iter().map(Row::good_share))?;
         if self.head.has_revision {
             let revisions = rows.iter().map(|row| row.revision.unwrap_or(0).cast_signed());
-            put::<Int32Type>(&mut group, &revisions.collect::<Vec<_>>(), None)?;
+            put_values::<Int32Type>(&mut group, &revisions.collect::<Vec<_>>(), None)?;
         }
         for index in 0..self.head.more.len() {
-            put_values(&mut group, rows.iter().map(|row| row.more[index]))?;
+            put_numbers(&mut group, rows.iter().map(|row| row.more[index]))?;
         }
         group.close().map(drop)
     }
@@ -115,23 +116,12 @@ fn schema(head: &Head) -> String {
 }
 
 /// The next column of numbers; what there is no value for is null.
-fn put_values<W: Write + Send>(
+fn put_numbers<W: Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
     values: impl Iterator<Item = f64>,
 ) -> Parsed<()> {
     let all: Vec<f64> = values.collect();
     let levels: Vec<i16> = all.iter().map(|value| i16::from(value.is_finite())).collect();
     let there: Vec<f64> = all.into_iter().filter(|value| value.is_finite()).collect();
-    put::<DoubleType>(group, &there, Some(&levels))
-}
-
-fn put<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, impl Write + Send>,
-    values: &[T::T],
-    levels: Option<&[i16]>,
-) -> Parsed<()> {
-    let missing = || ParquetError::General("the schema has fewer columns than are written".to_owned());
-    let mut column = group.next_column()?.ok_or_else(missing)?;
-    column.typed::<T>().write_batch(values, levels, None)?;
-    column.close()
+    put_values::<DoubleType>(group, &there, Some(&levels))
 }

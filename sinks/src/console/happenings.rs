@@ -1,7 +1,7 @@
 //! `/happenings`: where a tag was, what a reader saw, what passed a detector.
 
 use super::body::streamed;
-use super::instant::instant;
+use super::instant::range;
 use super::reply::{Params, Refusal};
 use super::table::{Format, cell, time};
 use super::{ConsoleState, Context};
@@ -39,13 +39,9 @@ pub async fn happenings(
 ) -> Result<Response, Refusal> {
     let console = &shared.console;
     let now = (console.clock)();
-    let format = Format::of(asked.format.as_deref())?;
+    let format = Format::of(asked.format.as_deref(), &[Format::Json, Format::Csv])?;
     let kinds = kinds(asked.kind.as_deref())?;
-    let to = asked.to.as_deref().map_or(Ok(now + Duration::from_secs(60)), |text| instant("to", text))?;
-    let from = asked.from.as_deref().map_or(Ok(to - USUAL_RANGE), |text| instant("from", text))?;
-    if from >= to {
-        return Err(Refusal::BadRequest("from must be before to".to_owned()));
-    }
+    let (from, to) = range(asked.from.as_deref(), asked.to.as_deref(), now, USUAL_RANGE)?;
     let limit = asked.limit.unwrap_or(USUAL_ROWS);
     if !(1..=MOST_ROWS).contains(&limit) {
         return Err(Refusal::BadRequest(format!("limit: 1 to {MOST_ROWS}")));
@@ -76,25 +72,16 @@ pub async fn happenings(
     })
     .await?;
     streamed(format, &headers, move |feeder| {
-        let (head, between, tail) = match format {
+        let frame = match format {
             Format::Csv => {
                 ("kind,device,tag,area,at,until,ingest_time,count,place,rssi,speed,class\r\n", "", "")
             }
             _ => ("{\"happenings\":[", ",", "]}"),
         };
-        let mut text = head.to_owned();
-        for (index, row) in rows.iter().enumerate() {
-            text.push_str(if index > 0 { between } else { "" });
-            match format {
-                Format::Csv => csv(row, &mut text),
-                _ => text.push_str(&as_json(row)),
-            }
-            if !feeder.feed(&mut text) {
-                return Ok(());
-            }
-        }
-        text.push_str(tail);
-        feeder.feed(&mut text);
+        feeder.list(frame, &rows, |row, text| match format {
+            Format::Csv => csv(row, text),
+            _ => text.push_str(&as_json(row)),
+        });
         Ok(())
     })
     .await

@@ -16,6 +16,29 @@ pub fn instant(field: &str, text: &str) -> Result<Timestamp, Refusal> {
     })
 }
 
+/// The range `[from, to)` of event time that a question is about. Not told, it ends a minute from `now`, because the
+/// very newest values belong to "until now" and clocks differ a little, and is `usual` long.
+pub fn range(
+    from: Option<&str>,
+    to: Option<&str>,
+    now: Timestamp,
+    usual: Duration,
+) -> Result<(Timestamp, Timestamp), Refusal> {
+    let to = to.map_or(Ok(now + Duration::from_secs(60)), |text| instant("to", text))?;
+    let from = from.map_or(Ok(to - usual), |text| instant("from", text))?;
+    if from >= to {
+        return Err(Refusal::BadRequest("from must be before to".to_owned()));
+    }
+    Ok((from, to))
+}
+
+/// Where days begin in UTC by a local clock, which starts its day earlier when it is ahead; by UTC when none is told.
+pub fn day_start(field: &str, text: Option<&str>) -> Result<Duration, Refusal> {
+    const DAY_MINUTES: i64 = 24 * 60;
+    let ahead = text.map_or(Ok(0), |text| offset_minutes(field, text))?;
+    Ok(Duration::from_secs((-ahead).rem_euclid(DAY_MINUTES).unsigned_abs() * 60))
+}
+
 /// A length of time: a number and one of `ms s m h d`.
 pub fn span(field: &str, text: &str) -> Result<Duration, Refusal> {
     let refusal = || Refusal::BadRequest(format!("{field}: a positive number and one of ms s m h d, as 15m"));
@@ -35,7 +58,7 @@ pub fn span(field: &str, text: &str) -> Result<Duration, Refusal> {
 }
 
 /// How far a local clock is ahead of UTC: `+08:00`, `-03:30`, or `Z`.
-pub fn offset_minutes(field: &str, text: &str) -> Result<i64, Refusal> {
+fn offset_minutes(field: &str, text: &str) -> Result<i64, Refusal> {
     let refusal = || Refusal::BadRequest(format!("{field}: as +08:00"));
     if text == "Z" {
         return Ok(0);

@@ -27,12 +27,7 @@ pub async fn latest(
     headers: HeaderMap,
     Params(asked): Params<Asked>,
 ) -> Result<Response, Refusal> {
-    let format = match asked.format.as_deref() {
-        Some("geojson") => Format::GeoJson,
-        Some("csv") => Format::Csv,
-        None | Some("json") => Format::Json,
-        _ => return Err(Refusal::BadRequest("format: json, csv or geojson".to_owned())),
-    };
+    let format = Format::of(asked.format.as_deref(), &[Format::Json, Format::Csv, Format::GeoJson])?;
     let family = family(asked.family.as_deref())?;
     let console = &shared.console;
     let mut devices = console.devices.views(&console.alerts.worst_by_device(), (console.clock)());
@@ -45,21 +40,13 @@ pub async fn latest(
         device.latest.retain(|latest| wanted.as_ref().is_none_or(|quantity| *quantity == latest.quantity));
     }
     streamed(format, &headers, move |feeder| {
-        let (head, between, tail) = match format {
+        let frame = match format {
             Format::Json | Format::Parquet => ("{\"latest\":[", ",", "]}"),
             Format::GeoJson => ("{\"type\":\"FeatureCollection\",\"features\":[", ",", "]}"),
             Format::Csv => ("device,area,family,quantity,value,unit,flag,event_time,ingest_time\r\n", "", ""),
         };
-        let mut text = head.to_owned();
-        for (index, device) in devices.iter().filter(|device| format.shows(device)).enumerate() {
-            text.push_str(if index > 0 { between } else { "" });
-            format.write(device, &mut text);
-            if !feeder.feed(&mut text) {
-                return Ok(());
-            }
-        }
-        text.push_str(tail);
-        feeder.feed(&mut text);
+        let shown = devices.iter().filter(|device| format.shows(device));
+        feeder.list(frame, shown, |device, text| format.write(device, text));
         Ok(())
     })
     .await

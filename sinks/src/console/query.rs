@@ -5,7 +5,7 @@ use super::Context;
 use super::body::{Feeder, streamed};
 use super::columnar::Columnar;
 use super::curves::{Choice, Curve, Member, list};
-use super::instant::{instant, offset_minutes, span};
+use super::instant::{day_start, range, span};
 use super::limits::{Budget, QueryLimits};
 use super::reply::{Params, Refusal};
 use super::table::{Format, Head, Row, Table};
@@ -21,7 +21,6 @@ use store::{Spans, Store, usual_width};
 const USUAL_POINTS: usize = 200;
 const MOST_POINTS: usize = 10_000;
 const USUAL_RANGE: Duration = Duration::from_secs(24 * 3600);
-const DAY_MINUTES: i64 = 24 * 60;
 /// So much of a curve is read at once at least; limits are looked at between.
 const SLICE: Duration = Duration::from_secs(8 * 24 * 3600);
 /// So many windows of a series are read at once.
@@ -62,7 +61,7 @@ pub async fn query(
     let now = (console.clock)();
     let devices = console.devices.views(&console.alerts.worst_by_device(), now);
     let members = devices.iter().map(|device| (&device.id, &device.area, device.family));
-    let format = Format::of(asked.format.as_deref())?;
+    let format = Format::of(asked.format.as_deref(), &[Format::Json, Format::Csv, Format::Parquet])?;
     let question = asked.understand(members, now, console.limits)?;
     let (store, budget) = (console.store.clone(), Budget::new(console.limits));
     streamed(format, &headers, move |feeder| question.answer(&store, format, budget, feeder)).await
@@ -75,11 +74,7 @@ impl Asked {
         now: Timestamp,
         limits: QueryLimits,
     ) -> Result<Question, Refusal> {
-        let to = self.to.as_deref().map_or(Ok(now + Duration::from_secs(60)), |text| instant("to", text))?;
-        let from = self.from.as_deref().map_or(Ok(to - USUAL_RANGE), |text| instant("from", text))?;
-        if from >= to {
-            return Err(Refusal::BadRequest("from must be before to".to_owned()));
-        }
+        let (from, to) = range(self.from.as_deref(), self.to.as_deref(), now, USUAL_RANGE)?;
         let window = self.window.as_deref().map(|text| span("window", text)).transpose()?;
         if window.is_none() && self.choice.is_of_areas()? {
             let message = "level=area needs window: what areas have of their own is windows";
@@ -97,8 +92,7 @@ impl Asked {
         to: Timestamp,
         window: Option<Duration>,
     ) -> Result<(Duration, Duration), Refusal> {
-        let ahead = self.tz_offset.as_deref().map_or(Ok(0), |text| offset_minutes("tz_offset", text))?;
-        let offset = Duration::from_secs((-ahead).rem_euclid(DAY_MINUTES).unsigned_abs() * 60);
+        let offset = day_start("tz_offset", self.tz_offset.as_deref())?;
         let points = self.max_points.as_deref().map_or(Ok(USUAL_POINTS), str::parse).ok();
         let points = points.filter(|points| (1..=MOST_POINTS).contains(points));
         let points = points.ok_or_else(|| Refusal::BadRequest(format!("max_points: 1 to {MOST_POINTS}")))?;

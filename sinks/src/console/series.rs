@@ -1,8 +1,9 @@
 //! `/series`: one curve, as columns.
 
 use super::devices::view;
-use super::instant::{instant, offset_minutes, span};
+use super::instant::{day_start, range, span};
 use super::reply::{Params, Refusal};
+use super::windows::{Total, Window};
 use super::{Context, Shared};
 use crate::blocking::blocking;
 use crate::series::area_series;
@@ -18,7 +19,6 @@ use store::{AggregateRow, Bucket, Points, Store};
 const USUAL_POINTS: usize = 1000;
 const MOST_POINTS: usize = 10_000;
 const USUAL_RANGE: Duration = Duration::from_secs(24 * 3600);
-const DAY_MINUTES: i64 = 24 * 60;
 
 #[derive(Deserialize)]
 pub struct Asked {
@@ -96,12 +96,7 @@ impl Asked {
             _ => return Err(Refusal::BadRequest("name a device or an area".to_owned())),
         };
         let quantity = self.quantity.ok_or_else(|| Refusal::BadRequest("name a quantity".to_owned()))?;
-        // The very newest values belong to "until now", and clocks differ a little.
-        let to = self.to.map_or(Ok(now + Duration::from_secs(60)), |text| instant("to", &text))?;
-        let from = self.from.map_or(Ok(to - USUAL_RANGE), |text| instant("from", &text))?;
-        if from >= to {
-            return Err(Refusal::BadRequest("from must be before to".to_owned()));
-        }
+        let (from, to) = range(self.from.as_deref(), self.to.as_deref(), now, USUAL_RANGE)?;
         let max_points = self.max_points.unwrap_or(USUAL_POINTS);
         if !(1..=MOST_POINTS).contains(&max_points) {
             return Err(Refusal::BadRequest(format!("max_points: 1 to {MOST_POINTS}")));
@@ -121,10 +116,8 @@ fn shape(
         (None, None) => Ok(Shape::Fitted),
         (None, Some(window)) => Ok(Shape::Windows { length: span("window", &window)? }),
         (Some(bucket), None) => {
-            let ahead = tz_offset.map_or(Ok(0), |text| offset_minutes("tz_offset", &text))?;
-            // A clock that is ahead starts its day earlier.
-            let offset = (-ahead).rem_euclid(DAY_MINUTES).unsigned_abs();
-            Ok(Shape::Spans { width: span("bucket", &bucket)?, offset: Duration::from_secs(offset * 60) })
+            let offset = day_start("tz_offset", tz_offset.as_deref())?;
+            Ok(Shape::Spans { width: span("bucket", &bucket)?, offset })
         }
     }
 }
@@ -209,14 +202,9 @@ impl Curve {
         let width = length.saturating_mul(u32::try_from(joined).unwrap_or(u32::MAX));
         let mut curve = Curve { width_ms: Some(width.as_millis() as u64), ..Curve::default() };
         for group in windows.chunks(joined) {
-            let usable = || group.iter().filter(|window| window.good > 0);
-            let count = group.iter().map(|window| u64::from(window.count)).sum();
-            let good: u64 = usable().map(|window| u64::from(window.good)).sum();
-            let sum: f64 = usable().map(|window| window.mean * f64::from(window.good)).sum();
-            // NaN, which reads as "no value", until there is one.
-            let min = usable().map(|window| window.min).fold(f64::NAN, f64::min);
-            let max = usable().map(|window| window.max).fold(f64::NAN, f64::max);
-            curve.push(group[0].window.start, [sum / good as f64, min, max], count, good);
+            let windows: Vec<Window> = group.iter().map(Window::of).collect();
+            let Total { mean, min, max, count, good } = Total::of(&windows);
+            curve.push(group[0].window.start, [mean, min, max], count, good);
         }
         curve
     }

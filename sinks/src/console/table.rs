@@ -22,13 +22,22 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format of that name; JSON when none is named.
-    pub fn of(name: Option<&str>) -> Result<Format, Refusal> {
-        match name {
-            None | Some("json") => Ok(Format::Json),
-            Some("csv") => Ok(Format::Csv),
-            Some("parquet") => Ok(Format::Parquet),
-            _ => Err(Refusal::BadRequest("format: json, csv or parquet".to_owned())),
+    /// The format of that name among those that an answer comes in; the first when none is named.
+    pub fn of(name: Option<&str>, offered: &[Format]) -> Result<Format, Refusal> {
+        let found = offered.iter().find(|format| name.is_none_or(|name| name == format.name()));
+        found.copied().ok_or_else(|| {
+            let names: Vec<&str> = offered.iter().map(|format| format.name()).collect();
+            let (last, others) = names.split_last().expect("an answer comes in some format");
+            Refusal::BadRequest(format!("format: {} or {last}", others.join(", ")))
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Csv => "csv",
+            Format::GeoJson => "geojson",
+            Format::Parquet => "parquet",
         }
     }
 

@@ -14,13 +14,46 @@ pub struct Windows {
 
 /// What statistics need of a window.
 #[derive(Clone, Copy)]
-struct Window {
+pub struct Window {
     mean: f64,
     min: f64,
     max: f64,
     count: u32,
     good: u32,
     revision: u32,
+}
+
+impl Window {
+    /// That of a row.
+    pub fn of(row: &AggregateRow) -> Window {
+        let AggregateRow { mean, min, max, count, good, revision, .. } = *row;
+        Window { mean, min, max, count, good, revision }
+    }
+}
+
+/// What several windows amount to. NaN, which reads as "no value", until one of them is usable.
+pub struct Total {
+    pub mean: f64,
+    pub min: f64,
+    pub max: f64,
+    pub count: u64,
+    pub good: u64,
+}
+
+impl Total {
+    /// The total of some windows.
+    pub fn of(windows: &[Window]) -> Total {
+        let usable = || windows.iter().filter(|window| window.good > 0);
+        let good: u64 = usable().map(|window| u64::from(window.good)).sum();
+        let sum: f64 = usable().map(|window| window.mean * f64::from(window.good)).sum();
+        Total {
+            mean: sum / good as f64,
+            min: usable().map(|window| window.min).fold(f64::NAN, f64::min),
+            max: usable().map(|window| window.max).fold(f64::NAN, f64::max),
+            count: windows.iter().map(|window| u64::from(window.count)).sum(),
+            good,
+        }
+    }
 }
 
 impl Windows {
@@ -44,8 +77,7 @@ impl Windows {
             let next = windows.get(index + 1).map(|next| start_of(next.window.start.millis(), width, offset));
             let counts = if width < length { next != Some(start) } else { !overlap || is_aligned };
             if counts && row.window.start >= spans.from {
-                let AggregateRow { mean, min, max, count, good, revision, .. } = *row;
-                self.spans.entry(start).or_default().push(Window { mean, min, max, count, good, revision });
+                self.spans.entry(start).or_default().push(Window::of(row));
                 self.count += 1;
             }
         }
@@ -59,19 +91,18 @@ impl Windows {
 
 fn joined(start: i64, windows: &[Window], quantiles: &[f64]) -> Row {
     let usable = || windows.iter().filter(|window| window.good > 0);
-    let good: u64 = usable().map(|window| u64::from(window.good)).sum();
-    let sum: f64 = usable().map(|window| window.mean * f64::from(window.good)).sum();
+    let total = Total::of(windows);
     let of = |value: fn(&Window) -> f64| Weighted::new(usable().map(|window| (value(window), window.good)));
     let (means, mins, maxs) = (of(|window| window.mean), of(|window| window.min), of(|window| window.max));
     let three = |quantile: &f64| [&means, &mins, &maxs].map(|values| values.quantile(*quantile));
     Row {
         start,
         // One window's mean is told as it was stored, without a division on the way.
-        mean: if let [window] = windows { mean_of(window) } else { sum / good as f64 },
-        min: usable().map(|window| window.min).fold(f64::NAN, f64::min),
-        max: usable().map(|window| window.max).fold(f64::NAN, f64::max),
-        count: windows.iter().map(|window| u64::from(window.count)).sum(),
-        good,
+        mean: if let [window] = windows { mean_of(window) } else { total.mean },
+        min: total.min,
+        max: total.max,
+        count: total.count,
+        good: total.good,
         revision: windows.iter().map(|window| window.revision).max(),
         more: quantiles.iter().flat_map(three).collect(),
     }

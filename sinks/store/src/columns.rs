@@ -244,9 +244,9 @@ impl Stored for WindowPoint {
     }
 }
 
-/// Writes the next column, a required one.
-pub(crate) fn put_values<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, File>,
+/// Writes the next column of a Parquet file; with `levels` (1 for a value, 0 for none) an optional one.
+pub fn put_values<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, impl std::io::Write + Send>,
     values: &[T::T],
     levels: Option<&[i16]>,
 ) -> Parsed<()> {

@@ -48,6 +48,7 @@ mod tests;
 
 pub use backup::{Copied, CopyError, backup, restore};
 pub use bucket::Bucket;
+pub use columns::put_values;
 pub use error::StoreError;
 pub use happened::{Happening, HappeningRow};
 pub use joined::{Joined, Spans, usual_width};

@@ -93,15 +93,11 @@ impl Manifest {
             return Err(StoreError::Version { dir: root.to_owned(), found });
         }
         let mut manifest = Manifest { connection, root: root.to_owned(), suspects: Vec::new() };
-        if found == 0 {
+        if found < FORMAT {
             let transaction = manifest.begin()?;
-            transaction.execute_batch(SCHEMA)?;
-            transaction.execute_batch(ROLL_UPS)?;
-            transaction.pragma_update(None, "user_version", FORMAT)?;
-            transaction.commit()?;
-        }
-        if found == 1 {
-            let transaction = manifest.begin()?;
+            if found == 0 {
+                transaction.execute_batch(SCHEMA)?;
+            }
             transaction.execute_batch(ROLL_UPS)?;
             transaction.pragma_update(None, "user_version", FORMAT)?;
             transaction.commit()?;

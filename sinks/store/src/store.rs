@@ -134,26 +134,24 @@ impl Store {
 
     /// Takes rows into memory; queries see them when this returns. What was not sealed is gone with the process.
     pub fn write(&self, raw: &[RawRow], aggregates: &[AggregateRow]) -> Written {
-        let mut tables = self.tables_mut();
-        let before = tables.rows();
-        tables.add_raw(raw);
-        tables.add_aggregates(aggregates);
-        let accepted = tables.rows() - before;
-        Written {
-            accepted,
-            refused: raw.len() + aggregates.len() - accepted,
-            is_over_bound: tables.rows() > self.shared.options.memory_rows,
-        }
+        self.take(raw.len() + aggregates.len(), |tables| {
+            tables.add_raw(raw);
+            tables.add_aggregates(aggregates);
+        })
     }
 
     /// The same for what happened once.
     pub fn write_happenings(&self, rows: &[HappeningRow]) -> Written {
+        self.take(rows.len(), |tables| tables.add_happenings(rows))
+    }
+
+    fn take(&self, rows: usize, add: impl FnOnce(&mut Tables)) -> Written {
         let mut tables = self.tables_mut();
         let before = tables.rows();
-        tables.add_happenings(rows);
+        add(&mut tables);
         let accepted = tables.rows() - before;
         let is_over_bound = tables.rows() > self.shared.options.memory_rows;
-        Written { accepted, refused: rows.len() - accepted, is_over_bound }
+        Written { accepted, refused: rows - accepted, is_over_bound }
     }
 
     /// Whether there are enough rows in memory, or old enough ones, to seal. Age counts from the first call that
@@ -340,9 +338,7 @@ impl Tables {
             self.memory.windows.push(id, point);
         }
     }
-}
 
-impl Tables {
     fn add_happenings(&mut self, rows: &[HappeningRow]) {
         for row in rows {
             let Some(point) = HappeningPoint::new(row) else { continue };

@@ -49,14 +49,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::TooManyRows`] when there is more than `limit`.
     pub fn trace(&self, trace: Trace<'_>) -> Result<Vec<HappeningRow>, StoreError> {
-        loop {
+        self.until_sound(|| {
             let scene = Scene::of(&self.tables(), &trace);
-            match scene.answer(&trace) {
-                Ok(rows) => return Ok(rows),
-                Err(ReadError::Damaged { file, detail }) => self.set_aside(&file, &detail)?,
-                Err(ReadError::Failed(error)) => return Err(error),
-            }
-        }
+            scene.answer(&trace)
+        })
     }
 }
 

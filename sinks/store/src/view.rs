@@ -37,11 +37,16 @@ impl Store {
         to: Timestamp,
         answer: impl Fn(&View<P>) -> Result<A, ReadError>,
     ) -> Result<A, StoreError> {
+        self.until_sound(|| {
+            let view = View::of(&self.tables(), subject, quantity, from.millis(), to.millis());
+            view.map_or_else(|| Ok(A::default()), |view| answer(&view))
+        })
+    }
+
+    /// Reads, and once more without a file that proves damaged on the way.
+    pub(crate) fn until_sound<A>(&self, read: impl Fn() -> Result<A, ReadError>) -> Result<A, StoreError> {
         loop {
-            let Some(view) = View::of(&self.tables(), subject, quantity, from.millis(), to.millis()) else {
-                return Ok(A::default());
-            };
-            match answer(&view) {
+            match read() {
                 Ok(found) => return Ok(found),
                 Err(ReadError::Damaged { file, detail }) => self.set_aside(&file, &detail)?,
                 Err(ReadError::Failed(error)) => return Err(error),

@@ -76,10 +76,15 @@ impl Quality {
         matches!(self.flag, Flag::Good | Flag::NotEvaluated)
     }
 
+    /// The worse of the two flags, with the tests of both.
+    pub fn joined(self, other: Quality) -> Quality {
+        let flag = if other.flag.severity() > self.flag.severity() { other.flag } else { self.flag };
+        Quality { flag, tests: self.tests | other.tests }
+    }
+
     /// The worse of the two flags, with `test` noted.
     pub fn failed(self, test: Test, flag: Flag) -> Quality {
-        let flag = if flag.severity() > self.flag.severity() { flag } else { self.flag };
-        Quality { flag, tests: self.tests | 1 << test as u8 }
+        self.joined(Quality { flag, tests: 1 << test as u8 })
     }
 
     /// The same flag, with `test` noted: what it found was put right.

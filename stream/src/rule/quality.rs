@@ -5,6 +5,7 @@
 
 use super::fields::Fields;
 use super::threshold::read_source;
+use jiff::tz::Offset;
 use records::{Family, Limit, LimitKind, Name, Quantity, Timestamp};
 use std::time::Duration;
 
@@ -224,14 +225,10 @@ fn read_positive(fields: &mut Fields<'_>, key: &str) -> f64 {
     number
 }
 
-/// The month of an instant, 1 to 12: from the days since 1970, in the calendar whose year begins in March.
+/// The month of an instant, 1 to 12; 0, which is in no season, of one that no calendar has.
 fn month(millis: i64) -> u32 {
-    let days = millis.div_euclid(86_400_000) + 719_468;
-    let of_era = days.rem_euclid(146_097);
-    let years = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * years + years / 4 - years / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    u32::try_from(if from_march < 10 { from_march + 3 } else { from_march - 9 }).expect("1 to 12")
+    let month = |at| Offset::UTC.to_datetime(at).month().unsigned_abs().into();
+    jiff::Timestamp::from_millisecond(millis).map_or(0, month)
 }
 
 #[cfg(test)]

@@ -54,11 +54,7 @@ impl<'a> Sight<'a> {
             .quantities
             .iter()
             .map(|index| self.reading(&rule.quantities[*index]).map(|reading| reading.quality));
-        qualities.reduce(|a, b| {
-            let (a, b) = (a?, b?);
-            let flag = if b.flag.severity() > a.flag.severity() { b.flag } else { a.flag };
-            Some(Quality { flag, tests: a.tests | b.tests })
-        })?
+        qualities.reduce(|a, b| Some(a?.joined(b?)))?
     }
 
     /// What an input is; `None` when that can't be told, or can't be summed.

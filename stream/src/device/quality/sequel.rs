@@ -89,9 +89,9 @@ impl Sequel {
         };
         self.decide(index, code, value, rule);
         let track = &mut self.tracks[index];
-        reading.quality = track.judge(at, value, rule, reading.quality);
-        track.stay(at, value, rule);
-        let is_after_gap = rule.gap.is_some_and(|gap| at.since(track.at) > gap);
+        let is_after_gap = track.is_after_gap(at, rule);
+        reading.quality = track.judge(at, value, is_after_gap, rule, reading.quality);
+        track.stay(at, value, is_after_gap, rule);
         let is_jump = rule.spike.is_some_and(|spike| (value - track.value).abs() > spike.suspect);
         if is_jump && !is_after_gap {
             return true;

@@ -29,11 +29,22 @@ impl Track {
         Track { code, at, value, since: at, least: value, most: value }
     }
 
+    /// Whether a value of that time comes behind a silence of the quantity that is a gap.
+    pub fn is_after_gap(&self, at: Timestamp, rule: &QualityRule) -> bool {
+        rule.gap.is_some_and(|gap| at.since(self.at) > gap)
+    }
+
     /// Judges the value behind the last one, by all but the spike test. A time that does not move on tells nothing of
     /// how fast something changes or how long it stays.
-    pub fn judge(&self, at: Timestamp, value: f64, rule: &QualityRule, mut quality: Quality) -> Quality {
+    pub fn judge(
+        &self,
+        at: Timestamp,
+        value: f64,
+        is_after_gap: bool,
+        rule: &QualityRule,
+        mut quality: Quality,
+    ) -> Quality {
         let passed = at.since(self.at);
-        let is_after_gap = rule.gap.is_some_and(|gap| passed > gap);
         if is_after_gap {
             quality = quality.noted(Test::Gap);
         }
@@ -69,9 +80,8 @@ impl Track {
 
     /// Notes how long the value has been where it is. A silence longer than a gap, after which nobody knows, begins
     /// anew, and so does a value elsewhere.
-    pub fn stay(&mut self, at: Timestamp, value: f64, rule: &QualityRule) {
+    pub fn stay(&mut self, at: Timestamp, value: f64, is_after_gap: bool, rule: &QualityRule) {
         let Some(flat) = rule.flat else { return };
-        let is_after_gap = rule.gap.is_some_and(|gap| at.since(self.at) > gap);
         if self.stays(value, flat.within) && !is_after_gap {
             (self.least, self.most) = (self.least.min(value), self.most.max(value));
         } else {
