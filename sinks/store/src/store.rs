@@ -1,6 +1,6 @@
 //! The store: opening, writing, and what the sink's loop calls.
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, SeriesId};
 use crate::day::Kind;
 use crate::happened::HappeningPoint;
 use crate::latest::LatestTable;
@@ -335,19 +335,23 @@ impl Tables {
     fn add_aggregates(&mut self, rows: &[AggregateRow]) {
         for row in rows {
             let Some(point) = WindowPoint::new(row) else { continue };
-            let subject = self.catalog.intern_subject(&row.subject);
-            let id = self.catalog.intern(subject, &row.subject, &row.quantity);
+            let id = self.series_of(&row.subject, &row.quantity);
             self.memory.windows.push(id, point);
         }
     }
 }
 
 impl Tables {
+    /// The number of a series, given one if it is new.
+    pub(crate) fn series_of(&mut self, subject: &Name, quantity: &Name) -> SeriesId {
+        let number = self.catalog.intern_subject(subject);
+        self.catalog.intern(number, subject, quantity)
+    }
+
     fn add_happenings(&mut self, rows: &[HappeningRow]) {
         for row in rows {
             let Some(point) = HappeningPoint::new(row) else { continue };
-            let subject = self.catalog.intern_subject(&row.device);
-            let id = self.catalog.intern(subject, &row.device, &Name::new_static(row.kind.name()));
+            let id = self.series_of(&row.device, &Name::new_static(row.kind.name()));
             self.memory.happenings.push(id, point);
         }
     }

@@ -8,6 +8,7 @@ mod oracle;
 mod others;
 mod properties;
 mod readers;
+mod rebuilding;
 mod rollups;
 mod several;
 mod traces;
