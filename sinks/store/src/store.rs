@@ -186,7 +186,10 @@ impl Store {
         let contents = manifest.load()?;
         let named: BTreeSet<(Kind, u64)> = contents.files.iter().map(|file| (file.kind, file.id)).collect();
         let on_disk = remove_strays(dir, |kind, id| named.contains(&(kind, id)))?;
-        sync_dir(dir)?;
+        sync_dir(&steps, dir)?;
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_dir(&steps, parent)?;
+        }
         let highest = contents.files.iter().map(|file| file.id).max().unwrap_or(0).max(on_disk);
         let store = Store {
             shared: Arc::new(Shared {
