@@ -15,6 +15,7 @@ pub mod cluster;
 pub mod engine;
 pub mod fences;
 pub mod patient;
+pub mod refill;
 
 pub mod compose;
 pub mod supervise;

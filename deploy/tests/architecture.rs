@@ -73,8 +73,11 @@ fn only_deploy_knows_clock_and_environment() {
             continue;
         }
         for file in sources(&root().join(folder).join("src")) {
+            // Unit tests stand in a folder of their own or behind the code; they may ask.
+            if file.components().any(|part| part.as_os_str() == "tests") {
+                continue;
+            }
             let text = fs::read_to_string(&file).expect("sources are text");
-            // Unit tests stand behind the code; they may ask the time.
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
             let timeless: &[&str] = if TIMELESS.contains(name) { &["Instant::now"] } else { &[] };
             let said = FORBIDDEN.iter().chain(timeless).filter(|word| code.contains(**word));

@@ -31,7 +31,7 @@ pub use devices::{DeviceBook, DeviceSink};
 pub use metrics::Metrics;
 pub use notices::{Kind, Notice, Notices};
 pub use run::{Ambient, run};
-pub use series::SeriesSink;
+pub use series::{Rows, SeriesSink};
 pub use sink::{Sink, SinkError, Written};
 pub use store;
 

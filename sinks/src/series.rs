@@ -8,7 +8,7 @@ use records::{Aggregate, Body, Fetched, Name, Observation, Offset, Quality, Read
 use records::{Timestamp, Topic, TopicPartition};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::{AggregateRow, RawRow, Store, StoreError};
+use store::{AggregateRow, HappeningRow, RawRow, Store, StoreError};
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant};
 
@@ -127,33 +127,74 @@ fn sink_error(error: StoreError) -> SinkError {
 
 /// Writes the rows of the records from offset `from` on. Returns whether memory is full.
 fn write_rows(store: &Store, fetched: &Fetched, from: Offset, written: &mut Written) -> bool {
-    let (mut raw, mut windows, mut happenings) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rows = Rows::default();
     for (_, record) in decoded(fetched, from, written) {
-        match record {
-            Record::Observation(observation) => {
-                written.saw(observation.ingest_time);
-                happenings::of_observation(&mut happenings, &observation);
-                raw_rows(&mut raw, observation);
-            }
-            Record::Aggregate(aggregate) => {
-                written.saw(aggregate.as_of);
-                windows.push(window_row(aggregate));
-            }
-            Record::Sighting(sighting) => {
-                written.saw(sighting.as_of);
-                happenings.push(happenings::of_sighting(sighting));
-            }
-            _ => {}
+        if let Some(ingest_time) = rows.add(record) {
+            written.saw(ingest_time);
         }
     }
-    let outcome = store.write(&raw, &windows);
-    let happened = store.write_happenings(&happenings);
-    written.rows = (outcome.accepted + happened.accepted) as u64;
-    let refused = outcome.refused + happened.refused;
-    if refused > 0 {
-        tracing::error!(partition = %fetched.partition, rows = refused, "rows that can't be stored were left out");
+    let outcome = rows.write_to(store);
+    written.rows = outcome.accepted as u64;
+    if outcome.refused > 0 {
+        tracing::error!(partition = %fetched.partition, rows = outcome.refused, "rows that can't be stored were left out");
     }
-    outcome.is_over_bound || happened.is_over_bound
+    outcome.is_over_bound
+}
+
+/// What records leave in the store.
+#[derive(Default)]
+pub struct Rows {
+    /// Raw values.
+    pub raw: Vec<RawRow>,
+    /// Windows.
+    pub windows: Vec<AggregateRow>,
+    /// What happened once.
+    pub happenings: Vec<HappeningRow>,
+}
+
+impl Rows {
+    /// Adds the rows of a record, and tells its ingest time if it had any.
+    pub fn add(&mut self, record: Record) -> Option<Timestamp> {
+        match record {
+            Record::Observation(observation) => {
+                let ingest_time = observation.ingest_time;
+                happenings::of_observation(&mut self.happenings, &observation);
+                raw_rows(&mut self.raw, observation);
+                Some(ingest_time)
+            }
+            Record::Aggregate(aggregate) => {
+                let as_of = aggregate.as_of;
+                self.windows.push(window_row(aggregate));
+                Some(as_of)
+            }
+            Record::Sighting(sighting) => {
+                let as_of = sighting.as_of;
+                self.happenings.push(happenings::of_sighting(sighting));
+                Some(as_of)
+            }
+            _ => None,
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.raw.len() + self.windows.len() + self.happenings.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Puts them into the memory of a store.
+    pub fn write_to(&self, store: &Store) -> store::Written {
+        let (one, other) = (store.write(&self.raw, &self.windows), store.write_happenings(&self.happenings));
+        store::Written {
+            accepted: one.accepted + other.accepted,
+            refused: one.refused + other.refused,
+            is_over_bound: one.is_over_bound || other.is_over_bound,
+        }
+    }
 }
 
 /// A row per reading. Tag reads and passages leave here what an operator charts of them: reads, vehicles, speeds.

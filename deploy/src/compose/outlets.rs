@@ -14,7 +14,7 @@ use super::{Site, influx, registered, webhook};
 use crate::command::Failure;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::{clock, cluster};
+use crate::{clock, cluster, refill};
 
 /// Starts them all.
 ///
@@ -97,13 +97,38 @@ async fn open_store(config: &Config, path: &Path, log: &Engine) -> Result<Store,
     let ends = cluster::patiently(async || log.ends().await).await?;
     let ahead = store.offsets().into_iter().find(|(at, next)| ends.get(at).is_none_or(|end| next > end));
     match ahead {
-        None => Ok(store),
+        None => not_behind(config, store, log).await,
         Some((at, next)) => Err(Failure::failed(format_args!(
             "the series in {} know {at} up to offset {next}, and the log ends before: they belong to another log. \
              Put the log back, or move the series away",
             path.display()
         ))),
     }
+}
+
+/// Series that were put back from a copy are behind the position that the log keeps for them: they read on from where
+/// they end.
+async fn not_behind(config: &Config, store: Store, log: &Engine) -> Result<Store, Failure> {
+    let Engine::Embedded(log) = log else { return Ok(store) };
+    let known: std::collections::BTreeMap<_, _> = store.offsets().into_iter().collect();
+    let ours = embedded::ReaderName::Group("series".to_owned());
+    let is_behind = log.stats().partitions.iter().any(|at| {
+        let position = at.readers.iter().find(|reader| reader.name == ours).map_or(0, |reader| reader.next);
+        SeriesSink::TOPICS.contains(&at.partition.topic)
+            && known.get(&at.partition).copied().unwrap_or(0) < position
+    });
+    if !is_behind {
+        return Ok(store);
+    }
+    let (config, filled) = (config.clone(), store.clone());
+    let refilled = tokio::task::spawn_blocking(move || refill::catch_up(&config, &filled)).await;
+    let refilled = refilled.map_err(|error| Failure::failed(error.to_string()))??;
+    tracing::warn!(
+        rows = refilled.rows,
+        missed = refilled.missed.values().sum::<u64>(),
+        "the series were behind the log, as after a restore, and have read on from it"
+    );
+    Ok(store)
 }
 
 fn login(config: &Config) -> Result<Option<Login>, Failure> {

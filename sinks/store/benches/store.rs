@@ -131,15 +131,23 @@ fn sustained(_: &mut Criterion) {
         busy += begun.elapsed();
         cpu += on_processor() - cpu_begun;
     }
+    let (begun, cpu_begun) = (Instant::now(), on_processor());
     store.seal(&[]).expect("seals");
     store.maintain(Timestamp(START + 99 * DAY)).expect("merges");
+    busy += begun.elapsed();
+    cpu += on_processor() - cpu_begun;
     let rate = written as f64 / busy.as_secs_f64();
     let cpu = cpu.as_nanos() / written as u128;
-    println!("sustained with seals and merges: {rate:.0} rows/s over {written} rows, {cpu} ns of CPU a row");
+    println!(
+        "sustained with seals, merges and roll-ups: {rate:.0} rows/s over {written} rows, {cpu} ns of CPU a row"
+    );
     println!(
         "merged to the end: {:.2} B/row",
         size(&dir.path().join("observations")) as f64 / written as f64
     );
+    for level in ["rollup_1m", "rollup_1h", "rollup_1d"] {
+        println!("{level}: {:.2} B/row", size(&dir.path().join(level)) as f64 / written as f64);
+    }
     println!("manifest: {:.2} B/row", size(&dir.path().join("manifest.db")) as f64 / written as f64);
     print_memory();
     drop(store);
@@ -183,6 +191,21 @@ fn queries(c: &mut Criterion) {
         }
         println!("one series, 35 days to 5 min, {pass} time: {:?} of CPU", (on_processor() - begun) / 50);
     }
+    let (day, hour) = (Timestamp(START + 20 * DAY), Duration::from_secs(3600));
+    for pass in ["first", "second"] {
+        let (begun, cpu_begun) = (Instant::now(), on_processor());
+        for number in 0..series.min(1_000) {
+            let device = format!("station-{:05}", number / 6);
+            let to = day + Duration::from_secs(86_400);
+            let hours = store.buckets(&device, QUANTITIES[number % 6], day, to, hour, Duration::ZERO);
+            assert_eq!(hours.expect("answers").len(), 24);
+        }
+        let cpu = on_processor() - cpu_begun;
+        println!("1,000 series over 24 h by the hour, {pass} time: {:?}, {cpu:?} of CPU", begun.elapsed());
+    }
+    let begun = on_processor();
+    let points = store.range("station-00003", "o3", from, to, 900).expect("answers");
+    println!("one series, 35 days to {} hours: {:?} of CPU", points.t.len(), on_processor() - begun);
     let mut group = c.benchmark_group("query");
     group.sample_size(20);
     let mut device = 0;

@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use crate::manifest::Manifest;
+use crate::steps::Steps;
 use crate::verify::{Verified, verify};
 use crate::writing::sync_dir;
 use std::collections::BTreeSet;
@@ -62,7 +63,7 @@ pub fn backup(dir: &Path, to: &Path) -> Result<Copied, CopyError> {
         if copy_files(dir, to, &mut done, &mut copied)? {
             drop_others(to, &done)?;
             File::open(&manifest)?.sync_all()?;
-            sync_dir(to)?;
+            sync_dir(&Steps::default(), to)?;
             return Ok(copied);
         }
     }
@@ -110,7 +111,7 @@ fn copy_files(
             Err(error) => return Err(error.into()),
         }
         File::open(target)?.sync_all()?;
-        sync_dir(folder)?;
+        sync_dir(&Steps::default(), folder)?;
         copied.files += 1;
         done.insert(path.to_owned());
     }

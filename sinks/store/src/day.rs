@@ -103,6 +103,11 @@ impl Day {
         i64::from(self.0) * DAY_MS
     }
 
+    /// The day of a name such as `2026-11-22`.
+    pub fn parse(name: &str) -> Option<Day> {
+        name.parse().map(Day::at).ok()
+    }
+
     fn date(self) -> Option<Date> {
         EPOCH.checked_add(jiff::Span::new().try_days(self.0).ok()?).ok()
     }

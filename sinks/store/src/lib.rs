@@ -41,6 +41,7 @@ mod rollup;
 mod upkeep;
 
 mod backup;
+mod rebuild;
 mod verify;
 
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub use happened::{Happening, HappeningRow};
 pub use joined::{Joined, Spans, usual_width};
 pub use latest::Latest;
 pub use query::{Points, SeriesInfo, SeriesKind};
+pub use rebuild::{Rebuild, RebuildError, Rebuilt};
 pub use rows::{AggregateRow, RawRow, Written};
 pub use store::{Damaged, Options, Sealed, Store};
 pub use tracing_back::Trace;

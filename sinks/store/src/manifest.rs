@@ -57,6 +57,8 @@ pub(crate) struct Change<'a> {
     pub latest: &'a [(SeriesId, RawPoint)],
     pub offsets: &'a [(TopicPartition, Offset)],
     pub damaged: Option<&'a Damaged>,
+    /// What was damaged and was written anew.
+    pub damaged_no_more: &'a [Damaged],
 }
 
 /// What was true when the store was opened.
@@ -241,6 +243,10 @@ fn apply(transaction: &Transaction<'_>, change: &Change<'_>) -> rusqlite::Result
     let mut set = transaction.prepare("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3)")?;
     for (partition, next) in change.offsets {
         set.execute(params![partition.topic.name(), partition.partition, next.cast_signed()])?;
+    }
+    let mut forget = transaction.prepare("DELETE FROM damaged WHERE path = ?1")?;
+    for file in change.damaged_no_more {
+        forget.execute([file.path.to_string_lossy()])?;
     }
     if let Some(file) = change.damaged {
         transaction.execute(

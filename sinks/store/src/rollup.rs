@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What adds to a summary.
-trait Summed: Stored {
+pub(crate) trait Summed: Stored {
     fn add_to(&self, buckets: &mut Buckets) -> Result<(), StoreError>;
 }
 
@@ -96,7 +96,7 @@ impl Store {
     }
 
     /// What `parts` amount to, as a file of each of `kinds` (the finest first), in the folder that `day` belongs to.
-    fn summed<P: Summed>(
+    pub(crate) fn summed<P: Summed>(
         &self,
         parts: &[Arc<SealedFile>],
         kinds: &[Kind],

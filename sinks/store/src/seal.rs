@@ -10,7 +10,7 @@ use crate::memory::Memory;
 use crate::point::{RawPoint, WindowPoint};
 use crate::sealed::SealedFile;
 use crate::steps::Step;
-use crate::store::{Sealed, Store};
+use crate::store::{Sealed, Store, Tables};
 use crate::writing::{Draft, FileWriter};
 use records::{Offset, TopicPartition};
 use std::collections::BTreeSet;
@@ -58,17 +58,13 @@ impl Store {
             tables.frozen.push(Arc::new(full));
         }
         tables.filling_since = None;
-        let memory = tables.frozen.clone();
-        let named = |id: SeriesId| (id, tables.catalog.name(id).clone());
-        let mut ids: Vec<SeriesId> = memory.iter().flat_map(|memory| memory.series()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let new = (0..).map(SeriesId).take(tables.catalog.len()).skip(tables.persisted_series);
-        Frozen { memory, new_series: new.map(named).collect(), names: ids.into_iter().map(named).collect() }
+        let frozen = Frozen::of(tables.frozen.clone(), &tables);
+        drop(tables);
+        frozen
     }
 
     /// A file for every day that has points.
-    fn write_days<P: Buffered>(
+    pub(crate) fn write_days<P: Buffered>(
         &self,
         mut series: Vec<Series<P>>,
     ) -> Result<Vec<Arc<SealedFile>>, StoreError> {
@@ -106,7 +102,7 @@ fn day<P: Buffered>(point: &P) -> Day {
 }
 
 /// What a seal is about.
-struct Frozen {
+pub(crate) struct Frozen {
     memory: Vec<Arc<Memory>>,
     /// Series that the manifest does not know.
     new_series: Vec<(SeriesId, SeriesName)>,
@@ -115,7 +111,7 @@ struct Frozen {
 }
 
 /// The points of one series, settled.
-struct Series<P> {
+pub(crate) struct Series<P> {
     id: SeriesId,
     name: SeriesName,
     points: Vec<P>,
@@ -123,8 +119,17 @@ struct Series<P> {
 }
 
 impl Frozen {
+    pub fn of(memory: Vec<Arc<Memory>>, tables: &Tables) -> Frozen {
+        let named = |id: SeriesId| (id, tables.catalog.name(id).clone());
+        let mut ids: Vec<SeriesId> = memory.iter().flat_map(|memory| memory.series()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let new = (0..).map(SeriesId).take(tables.catalog.len()).skip(tables.persisted_series);
+        Frozen { memory, new_series: new.map(named).collect(), names: ids.into_iter().map(named).collect() }
+    }
+
     /// The series of one kind that have points, in the order of names.
-    fn series<P: Buffered>(&self) -> Vec<Series<P>> {
+    pub fn series<P: Buffered>(&self) -> Vec<Series<P>> {
         let mut series = Vec::new();
         for (id, name) in &self.names {
             let mut points = Vec::new();

@@ -1,6 +1,6 @@
 //! The store: opening, writing, and what the sink's loop calls.
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, SeriesId};
 use crate::day::Kind;
 use crate::happened::HappeningPoint;
 use crate::latest::LatestTable;
@@ -184,7 +184,10 @@ impl Store {
         let contents = manifest.load()?;
         let named: BTreeSet<(Kind, u64)> = contents.files.iter().map(|file| (file.kind, file.id)).collect();
         let on_disk = remove_strays(dir, |kind, id| named.contains(&(kind, id)))?;
-        sync_dir(dir)?;
+        sync_dir(&steps, dir)?;
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_dir(&steps, parent)?;
+        }
         let highest = contents.files.iter().map(|file| file.id).max().unwrap_or(0).max(on_disk);
         let store = Store {
             shared: Arc::new(Shared {
@@ -333,17 +336,21 @@ impl Tables {
     fn add_aggregates(&mut self, rows: &[AggregateRow]) {
         for row in rows {
             let Some(point) = WindowPoint::new(row) else { continue };
-            let subject = self.catalog.intern_subject(&row.subject);
-            let id = self.catalog.intern(subject, &row.subject, &row.quantity);
+            let id = self.series_of(&row.subject, &row.quantity);
             self.memory.windows.push(id, point);
         }
+    }
+
+    /// The number of a series, given one if it is new.
+    pub(crate) fn series_of(&mut self, subject: &Name, quantity: &Name) -> SeriesId {
+        let number = self.catalog.intern_subject(subject);
+        self.catalog.intern(number, subject, quantity)
     }
 
     fn add_happenings(&mut self, rows: &[HappeningRow]) {
         for row in rows {
             let Some(point) = HappeningPoint::new(row) else { continue };
-            let subject = self.catalog.intern_subject(&row.device);
-            let id = self.catalog.intern(subject, &row.device, &Name::new_static(row.kind.name()));
+            let id = self.series_of(&row.device, &Name::new_static(row.kind.name()));
             self.memory.happenings.push(id, point);
         }
     }

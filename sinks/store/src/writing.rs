@@ -92,7 +92,7 @@ impl<'a, P: Layout> FileWriter<'a, P> {
     pub fn finish(mut self) -> Result<Arc<SealedFile>, StoreError> {
         self.end_group()?;
         let metadata = self.writer.finish()?;
-        self.writer.inner().sync_all()?;
+        self.draft.steps.sync(&self.unfinished.0, self.writer.inner())?;
         let FileWriter { draft, unfinished, mut index, rows, .. } = self;
         let checks = measure(&unfinished.0, &metadata)?;
         draft.steps.reach(Step::FileWritten)?;
@@ -101,8 +101,8 @@ impl<'a, P: Layout> FileWriter<'a, P> {
         let place = (draft.kind, draft.day);
         let file = SealedFile::new(draft.id, place, draft.level, draft.age, path, rows.into(), checks, index);
         file.set_doomed(true);
-        sync_dir(&draft.kind.dir(draft.root, draft.day))?;
-        sync_dir(&draft.root.join(draft.kind.name()))?;
+        sync_dir(draft.steps, &draft.kind.dir(draft.root, draft.day))?;
+        sync_dir(draft.steps, &draft.root.join(draft.kind.name()))?;
         draft.steps.reach(Step::FileNamed)?;
         Ok(Arc::new(file))
     }
@@ -148,8 +148,8 @@ impl Drop for Unfinished {
 }
 
 /// Makes the names in a folder durable.
-pub(crate) fn sync_dir(dir: &Path) -> std::io::Result<()> {
-    File::open(dir)?.sync_all()
+pub(crate) fn sync_dir(steps: &Steps, dir: &Path) -> std::io::Result<()> {
+    steps.sync(dir, &File::open(dir)?)
 }
 
 fn properties<P: Layout>() -> Parsed<WriterProperties> {

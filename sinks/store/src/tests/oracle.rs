@@ -65,7 +65,7 @@ pub fn options() -> Options {
 
 /// A store whose steps are watched.
 pub fn watched(dir: &Path, hook: impl Fn(Step) -> io::Result<()> + Send + Sync + 'static) -> Store {
-    Store::open_with(dir, options(), Steps { hook: Some(Arc::new(hook)) }).expect("opens")
+    Store::open_with(dir, options(), Steps { hook: Some(Arc::new(hook)), ..Steps::default() }).expect("opens")
 }
 
 /// Writes what the store lost: the batches behind its last seal.
