@@ -13,9 +13,14 @@ mod backoff;
 
 mod blocking;
 
+mod csv;
+
+mod columns;
+
 pub mod alerts;
 pub mod console;
 pub mod devices;
+pub mod export;
 #[cfg(feature = "influx")]
 pub mod influx;
 #[cfg(feature = "webhook")]

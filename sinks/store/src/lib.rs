@@ -29,6 +29,7 @@ mod writing;
 mod bucket;
 mod cover;
 mod joined;
+mod listing;
 mod pages;
 mod reading;
 mod rolled;
