@@ -2,6 +2,7 @@
 
 mod certificate;
 mod devices;
+mod export;
 mod influx;
 mod jobs;
 mod listeners;

@@ -2,6 +2,7 @@
 
 mod clock;
 mod console;
+mod export;
 mod influx;
 mod kafka;
 mod log;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use gateway::SourceConfig;
 use gateway::normalize::mapping::Mapping;
+use sinks::export::ExportOptions;
 use toml::de::DeTable;
 
 pub use console::{ConsoleConfig, LoginConfig};
@@ -57,6 +59,8 @@ pub struct Config {
     pub clock: stream::ClockConfig,
     /// Time series on disk.
     pub store: StoreConfig,
+    /// Files of what is stored.
+    pub exports: Vec<ExportOptions>,
     /// InfluxDB 2, for those who have it.
     pub influx: Option<InfluxConfig>,
     /// Where transitions of alerts are posted to.
@@ -138,6 +142,7 @@ impl Default for Config {
             },
             clock: stream::ClockConfig::default(),
             store: StoreConfig::default(),
+            exports: Vec::new(),
             influx: None,
             webhook: None,
             console: ConsoleConfig::default(),
@@ -183,6 +188,7 @@ fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
         stream: read_stream(root.section("stream", problems), stream_default, problems),
         clock: clock::read(root.section("clock", problems), problems),
         store: store::read(root.section("store", problems), problems),
+        exports: export::read(root.tables("export", problems), problems),
         influx: influx::read(root.section("influx", problems), problems),
         webhook: webhook::read(root.section("webhook", problems), problems),
         console: console::read(root.section("console", problems), problems),

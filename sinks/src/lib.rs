@@ -13,9 +13,12 @@ mod backoff;
 
 mod blocking;
 
+mod csv;
+
 pub mod alerts;
 pub mod console;
 pub mod devices;
+pub mod export;
 #[cfg(feature = "influx")]
 pub mod influx;
 #[cfg(feature = "webhook")]

@@ -10,7 +10,7 @@ use sinks::{
 use store::Store;
 use tokio::net::TcpListener;
 
-use super::{Site, influx, registered, webhook};
+use super::{Site, export, influx, registered, webhook};
 use crate::command::Failure;
 use crate::config::Config;
 use crate::engine::Engine;
@@ -57,6 +57,8 @@ pub(super) async fn start(site: &mut Site<'_>, log: &Engine, page: TcpListener) 
 
     let (lanes, caller) = ([ambient(4), ambient(5)], ambient(6));
 
+    let (exported, told) = (store.clone(), notices.clone());
+
     // ### Console: pages, API, live feed.
     let login = login(config)?;
     supervisor.spawn("console", {
@@ -78,6 +80,7 @@ pub(super) async fn start(site: &mut Site<'_>, log: &Engine, page: TcpListener) 
             Ok(sinks::console::serve(page, sinks::console::router(state), stop).await?)
         }
     });
+    export::start(site, log, &exported, &told);
     influx::start(site, log, lanes).await?;
     webhook::start(site, log, caller).await
 }

@@ -6,11 +6,11 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::Result as Parsed;
 use parquet::file::properties::WriterProperties;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use std::io::{Error, ErrorKind, Write};
 use std::sync::Arc;
-use store::put_values;
+use store::{put_column, put_optional_column};
 
 /// So many rows are held before they are sent.
 const GROUP_ROWS: usize = 50_000;
@@ -70,25 +70,24 @@ impl<'a> Columnar<'a> {
     }
 
     fn group(&mut self) -> Parsed<()> {
-        let rows = std::mem::take(&mut self.rows);
-        let names = std::mem::take(&mut self.names);
+        let rows = &std::mem::take(&mut self.rows);
+        let names = &std::mem::take(&mut self.names);
         let mut group = self.writer.next_row_group()?;
-        let (series, quantities): (Vec<_>, Vec<_>) = names.into_iter().unzip();
-        put_values::<ByteArrayType>(&mut group, &series, None)?;
-        put_values::<ByteArrayType>(&mut group, &quantities, None)?;
-        put_values::<Int64Type>(&mut group, &rows.iter().map(|row| row.start).collect::<Vec<_>>(), None)?;
-        for value in [|row: &Row| row.mean, |row: &Row| row.min, |row: &Row| row.max] {
-            put_numbers(&mut group, rows.iter().map(value))?;
-        }
-        let counts: Vec<i64> = rows.iter().map(|row| row.count.cast_signed()).collect();
-        put_values::<Int64Type>(&mut group, &counts, None)?;
-        put_numbers(&mut group, rows.iter().map(Row::good_share))?;
+        let out = &mut group;
+        put_column::<ByteArrayType, _>(out, names, |(series, _)| series.clone())?;
+        put_column::<ByteArrayType, _>(out, names, |(_, quantity)| quantity.clone())?;
+        put_column::<Int64Type, _>(out, rows, |row| row.start)?;
+        let there = |value: f64| Some(value).filter(|value| value.is_finite());
+        put_optional_column::<DoubleType, _>(out, rows, |row| there(row.mean))?;
+        put_optional_column::<DoubleType, _>(out, rows, |row| there(row.min))?;
+        put_optional_column::<DoubleType, _>(out, rows, |row| there(row.max))?;
+        put_column::<Int64Type, _>(out, rows, |row| row.count.cast_signed())?;
+        put_column::<DoubleType, _>(out, rows, Row::good_share)?;
         if self.head.has_revision {
-            let revisions = rows.iter().map(|row| row.revision.unwrap_or(0).cast_signed());
-            put_values::<Int32Type>(&mut group, &revisions.collect::<Vec<_>>(), None)?;
+            put_column::<Int32Type, _>(out, rows, |row| row.revision.unwrap_or(0).cast_signed())?;
         }
         for index in 0..self.head.more.len() {
-            put_numbers(&mut group, rows.iter().map(|row| row.more[index]))?;
+            put_optional_column::<DoubleType, _>(out, rows, |row| there(row.more[index]))?;
         }
         group.close().map(drop)
     }
@@ -108,20 +107,9 @@ fn schema(head: &Head) -> String {
             OPTIONAL DOUBLE min;
             OPTIONAL DOUBLE max;
             REQUIRED INT64 count;
-            OPTIONAL DOUBLE good;
+            REQUIRED DOUBLE good;
             {revision}
             {more}
         }}"
     )
-}
-
-/// The next column of numbers; what there is no value for is null.
-fn put_numbers<W: Write + Send>(
-    group: &mut SerializedRowGroupWriter<'_, W>,
-    values: impl Iterator<Item = f64>,
-) -> Parsed<()> {
-    let all: Vec<f64> = values.collect();
-    let levels: Vec<i16> = all.iter().map(|value| i16::from(value.is_finite())).collect();
-    let there: Vec<f64> = all.into_iter().filter(|value| value.is_finite()).collect();
-    put_values::<DoubleType>(group, &there, Some(&levels))
 }

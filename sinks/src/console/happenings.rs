@@ -3,9 +3,10 @@
 use super::body::streamed;
 use super::instant::range;
 use super::reply::{Params, Refusal};
-use super::table::{Format, cell, time};
+use super::table::Format;
 use super::{ConsoleState, Context};
 use crate::blocking::blocking;
+use crate::csv::{cell, time};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;

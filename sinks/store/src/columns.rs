@@ -9,6 +9,7 @@ use parquet::errors::{ParquetError, Result as Parsed};
 use parquet::file::writer::SerializedRowGroupWriter;
 use records::{Flag, Quality};
 use std::fs::File;
+use std::io::Write;
 
 /// Points that have files of their own.
 pub(crate) trait Layout: Point + Stored {
@@ -39,12 +40,12 @@ impl Layout for RawPoint {
     const STEADY: &'static [&'static str] = &["event_time", "device_time", "ingest_time"];
 
     fn write(group: &mut SerializedRowGroupWriter<'_, File>, points: &[RawPoint]) -> Parsed<()> {
-        put::<Int64Type, _>(group, points, |point| point.event_time)?;
-        put_optional::<Int64Type, _>(group, points, |point| point.device_time)?;
-        put::<Int64Type, _>(group, points, |point| point.ingest_time)?;
-        put::<DoubleType, _>(group, points, |point| point.value)?;
-        put::<Int32Type, _>(group, points, |point| point.quality.flag as i32)?;
-        put::<Int32Type, _>(group, points, |point| i32::from(point.quality.tests))
+        put_column::<Int64Type, _>(group, points, |point| point.event_time)?;
+        put_optional_column::<Int64Type, _>(group, points, |point| point.device_time)?;
+        put_column::<Int64Type, _>(group, points, |point| point.ingest_time)?;
+        put_column::<DoubleType, _>(group, points, |point| point.value)?;
+        put_column::<Int32Type, _>(group, points, |point| point.quality.flag as i32)?;
+        put_column::<Int32Type, _>(group, points, |point| i32::from(point.quality.tests))
     }
 }
 
@@ -169,17 +170,17 @@ impl Layout for WindowPoint {
     fn write(group: &mut SerializedRowGroupWriter<'_, File>, points: &[WindowPoint]) -> Parsed<()> {
         let statistic =
             |of: fn(&WindowPoint) -> f64| move |point: &WindowPoint| (point.good > 0).then(|| of(point));
-        put::<Int64Type, _>(group, points, |point| point.start)?;
-        put::<Int64Type, _>(group, points, |point| point.end)?;
-        put::<Int32Type, _>(group, points, |point| point.revision.cast_signed())?;
-        put::<Int32Type, _>(group, points, |point| point.count.cast_signed())?;
-        put::<Int32Type, _>(group, points, |point| point.good.cast_signed())?;
-        put_optional::<DoubleType, _>(group, points, statistic(|point| point.sum))?;
-        put_optional::<DoubleType, _>(group, points, statistic(|point| point.mean))?;
-        put_optional::<DoubleType, _>(group, points, statistic(|point| point.min))?;
-        put_optional::<DoubleType, _>(group, points, statistic(|point| point.max))?;
-        put::<Int64Type, _>(group, points, |point| point.as_of)?;
-        put::<BoolType, _>(group, points, |point| point.is_backfill)
+        put_column::<Int64Type, _>(group, points, |point| point.start)?;
+        put_column::<Int64Type, _>(group, points, |point| point.end)?;
+        put_column::<Int32Type, _>(group, points, |point| point.revision.cast_signed())?;
+        put_column::<Int32Type, _>(group, points, |point| point.count.cast_signed())?;
+        put_column::<Int32Type, _>(group, points, |point| point.good.cast_signed())?;
+        put_optional_column::<DoubleType, _>(group, points, statistic(|point| point.sum))?;
+        put_optional_column::<DoubleType, _>(group, points, statistic(|point| point.mean))?;
+        put_optional_column::<DoubleType, _>(group, points, statistic(|point| point.min))?;
+        put_optional_column::<DoubleType, _>(group, points, statistic(|point| point.max))?;
+        put_column::<Int64Type, _>(group, points, |point| point.as_of)?;
+        put_column::<BoolType, _>(group, points, |point| point.is_backfill)
     }
 }
 
@@ -245,8 +246,8 @@ impl Stored for WindowPoint {
 }
 
 /// Writes the next column of a Parquet file; with `levels` (1 for a value, 0 for none) an optional one.
-pub fn put_values<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, impl std::io::Write + Send>,
+pub(crate) fn put_values<T: DataType>(
+    group: &mut SerializedRowGroupWriter<'_, impl Write + Send>,
     values: &[T::T],
     levels: Option<&[i16]>,
 ) -> Parsed<()> {
@@ -256,8 +257,9 @@ pub fn put_values<T: DataType>(
     column.close()
 }
 
-pub(crate) fn put<T: DataType, P>(
-    group: &mut SerializedRowGroupWriter<'_, File>,
+/// Writes the next column of a Parquet file, one that has a value in every row.
+pub fn put_column<T: DataType, P>(
+    group: &mut SerializedRowGroupWriter<'_, impl Write + Send>,
     points: &[P],
     value: impl Fn(&P) -> T::T,
 ) -> Parsed<()> {
@@ -265,8 +267,9 @@ pub(crate) fn put<T: DataType, P>(
     put_values::<T>(group, &values, None)
 }
 
-pub(crate) fn put_optional<T: DataType, P>(
-    group: &mut SerializedRowGroupWriter<'_, File>,
+/// The same for a column that may be null.
+pub fn put_optional_column<T: DataType, P>(
+    group: &mut SerializedRowGroupWriter<'_, impl Write + Send>,
     points: &[P],
     value: impl Fn(&P) -> Option<T::T>,
 ) -> Parsed<()> {

@@ -1,6 +1,6 @@
 //! Tag sightings, tag reads and vehicle passages: what happens once, at one reader or detector, and has no curve.
 
-use crate::columns::{Buffered, Layout, put, put_optional};
+use crate::columns::{Buffered, Layout, put_column, put_optional_column};
 use crate::day::Kind;
 use crate::memory::{Memory, Table};
 use crate::point::{Point, is_representable};
@@ -149,16 +149,16 @@ impl Layout for HappeningPoint {
 
     fn write(group: &mut SerializedRowGroupWriter<'_, File>, points: &[HappeningPoint]) -> Parsed<()> {
         let text = |name: &Option<Name>| name.as_ref().map(|name| ByteArray::from(name.as_str()));
-        put::<Int64Type, _>(group, points, |point| point.at)?;
-        put::<Int64Type, _>(group, points, |point| point.until)?;
-        put::<Int64Type, _>(group, points, |point| point.ingest_time)?;
-        put_optional::<ByteArrayType, _>(group, points, |point| text(&point.tag))?;
-        put_optional::<ByteArrayType, _>(group, points, |point| text(&point.area))?;
-        put::<Int32Type, _>(group, points, |point| point.count.cast_signed())?;
-        put::<Int32Type, _>(group, points, |point| point.place.into())?;
-        put_optional::<FloatType, _>(group, points, |point| point.rssi)?;
-        put_optional::<FloatType, _>(group, points, |point| point.speed)?;
-        put::<Int32Type, _>(group, points, |point| point.class.into())
+        put_column::<Int64Type, _>(group, points, |point| point.at)?;
+        put_column::<Int64Type, _>(group, points, |point| point.until)?;
+        put_column::<Int64Type, _>(group, points, |point| point.ingest_time)?;
+        put_optional_column::<ByteArrayType, _>(group, points, |point| text(&point.tag))?;
+        put_optional_column::<ByteArrayType, _>(group, points, |point| text(&point.area))?;
+        put_column::<Int32Type, _>(group, points, |point| point.count.cast_signed())?;
+        put_column::<Int32Type, _>(group, points, |point| point.place.into())?;
+        put_optional_column::<FloatType, _>(group, points, |point| point.rssi)?;
+        put_optional_column::<FloatType, _>(group, points, |point| point.speed)?;
+        put_column::<Int32Type, _>(group, points, |point| point.class.into())
     }
 }
 

@@ -29,6 +29,7 @@ mod writing;
 mod bucket;
 mod cover;
 mod joined;
+mod listing;
 mod pages;
 mod reading;
 mod rolled;
@@ -49,7 +50,7 @@ mod tests;
 
 pub use backup::{Copied, CopyError, backup, restore};
 pub use bucket::Bucket;
-pub use columns::put_values;
+pub use columns::{put_column, put_optional_column};
 pub use error::StoreError;
 pub use happened::{Happening, HappeningRow};
 pub use joined::{Joined, Spans, usual_width};

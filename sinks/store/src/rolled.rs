@@ -1,7 +1,7 @@
 //! The points of roll-ups, and their columns.
 
 use crate::bucket::Summary;
-use crate::columns::{Layout, put, put_optional};
+use crate::columns::{Layout, put_column, put_optional_column};
 use crate::point::Point;
 use crate::reading::{Column, Group, ReadError, Stored};
 use parquet::data_type::{DoubleType, Int32Type, Int64Type};
@@ -122,16 +122,16 @@ impl Layout for RollPoint {
 
     fn write(group: &mut SerializedRowGroupWriter<'_, File>, points: &[RollPoint]) -> Parsed<()> {
         let there = |value: f64, is_there: bool| is_there.then_some(value);
-        put::<Int64Type, _>(group, points, |point| point.start)?;
-        put::<Int32Type, _>(group, points, |point| i32::try_from(point.width / 1000).unwrap_or(0))?;
-        put::<Int32Type, _>(group, points, |point| point.count.cast_signed())?;
-        put::<Int32Type, _>(group, points, |point| point.good.cast_signed())?;
-        put_optional::<DoubleType, _>(group, points, |point| {
+        put_column::<Int64Type, _>(group, points, |point| point.start)?;
+        put_column::<Int32Type, _>(group, points, |point| i32::try_from(point.width / 1000).unwrap_or(0))?;
+        put_column::<Int32Type, _>(group, points, |point| point.count.cast_signed())?;
+        put_column::<Int32Type, _>(group, points, |point| point.good.cast_signed())?;
+        put_optional_column::<DoubleType, _>(group, points, |point| {
             there(point.sum, point.sum != 0.0 || point.good > 0)
         })?;
-        put_optional::<DoubleType, _>(group, points, |point| there(point.rest, point.rest != 0.0))?;
-        put_optional::<DoubleType, _>(group, points, |point| there(point.min, point.good > 0))?;
-        put_optional::<DoubleType, _>(group, points, |point| there(point.max, point.good > 0))
+        put_optional_column::<DoubleType, _>(group, points, |point| there(point.rest, point.rest != 0.0))?;
+        put_optional_column::<DoubleType, _>(group, points, |point| there(point.min, point.good > 0))?;
+        put_optional_column::<DoubleType, _>(group, points, |point| there(point.max, point.good > 0))
     }
 }
 

@@ -215,6 +215,28 @@ impl View<RawPoint> {
     }
 }
 
+impl View<RawPoint> {
+    /// All of them as they were written, by time, at most `limit`.
+    pub fn points(&self, limit: usize) -> Result<Vec<RawPoint>, ReadError> {
+        let mut found: Vec<RawPoint> = Vec::new();
+        self.for_each_part::<RawPoint>(
+            self.all_of(Kind::Observations),
+            |_, _| true,
+            |points| {
+                let inside = |point: &&RawPoint| (self.from..self.to).contains(&point.event_time);
+                found.extend(points.iter().filter(inside));
+                if found.len() > limit { Err(StoreError::TooManyRows { limit }) } else { Ok(()) }
+            },
+        )?;
+        found.extend(&self.memory);
+        if found.len() > limit {
+            return Err(StoreError::TooManyRows { limit }.into());
+        }
+        found.sort_by(RawPoint::order);
+        Ok(found)
+    }
+}
+
 impl View<WindowPoint> {
     /// The windows of one length or of all, settled, at most `limit`.
     pub fn windows(&self, window: Option<Duration>, limit: usize) -> Result<Vec<WindowPoint>, ReadError> {
