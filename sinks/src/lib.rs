@@ -18,6 +18,7 @@ pub mod console;
 pub mod devices;
 #[cfg(feature = "influx")]
 pub mod influx;
+pub mod ledger;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
@@ -28,6 +29,7 @@ mod series;
 pub use alerts::{AlertBook, AlertSink};
 pub use console::{ConsoleError, ConsoleState, Login};
 pub use devices::{DeviceBook, DeviceSink};
+pub use ledger::{LedgerBook, LedgerQuery, LedgerSink, LedgerView};
 pub use metrics::Metrics;
 pub use notices::{Kind, Notice, Notices};
 pub use run::{Ambient, run};
