@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod device;
 mod import;
+pub mod ledger;
 pub mod log;
 pub mod password;
 pub mod store;

@@ -99,6 +99,8 @@ pub struct StreamConfig {
     pub allowed_lateness: Duration,
     /// How long a silent device's window stays open, in ingest time.
     pub patience: Duration,
+    /// How often is told what became of a device's messages.
+    pub ledger_every: Duration,
 }
 
 /// `[admin]`
@@ -139,6 +141,7 @@ impl Default for Config {
                 out_of_orderness: 10 * SECOND,
                 allowed_lateness: 300 * SECOND,
                 patience: 30 * SECOND,
+                ledger_every: 900 * SECOND,
             },
             clock: stream::ClockConfig::default(),
             store: StoreConfig::default(),
@@ -224,6 +227,7 @@ fn read_stream(mut from: Section<'_>, default: StreamConfig, problems: &mut Prob
             problems,
         ),
         patience: from.duration("patience", default.patience, SECOND..DAY, problems),
+        ledger_every: from.duration("ledger_every", default.ledger_every, SECOND..DAY, problems),
     };
     from.end(problems);
     stream
@@ -296,6 +300,7 @@ mod tests {
             out_of_orderness = "20s"
             allowed_lateness = "10m"
             patience = "1m"
+            ledger_every = "5m"
             [clock]
             policy = "ingest"
             [store]

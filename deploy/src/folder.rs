@@ -54,6 +54,11 @@ impl Folder {
         self.0.join("devices.db")
     }
 
+    /// What became of every message (SQLite).
+    pub fn ledger(&self) -> PathBuf {
+        self.0.join("ledger.db")
+    }
+
     /// What the sink into InfluxDB must remember (SQLite).
     pub fn influx(&self) -> PathBuf {
         self.0.join("influx.db")

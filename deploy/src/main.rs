@@ -60,6 +60,8 @@ enum Command {
     /// Verify, back up and restore the time series on disk
     #[command(subcommand)]
     Store(command::store::Command),
+    /// Print what became of every message, by hour and device, also while the server runs
+    Ledger(command::ledger::Arguments),
     /// Look into the log's file and copy it, also while the server runs
     Log(command::log::Arguments),
     /// Make the topics on a Kafka cluster, and look at them
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
         Command::Device(device) => command::device::run(config, device),
         Command::Subscriber(subscriber) => command::subscriber::run(config, subscriber),
         Command::Store(store) => command::store::run(config, store),
+        Command::Ledger(ledger) => command::ledger::run(config, ledger),
         Command::Log(log) => command::log::run(config, log),
         Command::Topic(topic) => command::topic::run(config, &topic),
         Command::Password => command::password::run(),

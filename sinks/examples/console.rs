@@ -11,8 +11,8 @@ use records::{
 use sinks::console::{Actions, router, serve};
 use sinks::store::{Options, Store};
 use sinks::{
-    AlertBook, AlertSink, Ambient, Clock, ConsoleState, DeviceBook, DeviceSink, Login, Metrics, Notices,
-    SeriesSink,
+    AlertBook, AlertSink, Ambient, Clock, ConsoleState, DeviceBook, DeviceSink, LedgerBook, LedgerSink,
+    Login, Metrics, Notices, SeriesSink,
 };
 use std::error::Error;
 use std::sync::Arc;
@@ -65,12 +65,20 @@ fn start(
     };
     let series = SeriesSink::new(store.clone(), Arc::clone(&clock), Duration::from_secs(60), metrics.clone());
     let alert_sink = AlertSink::new(Arc::clone(&alerts), metrics.clone());
+    let ledger = Arc::new(LedgerBook::open(&folder.join("ledger.db"))?);
     let device_sink = DeviceSink::new(Arc::clone(&devices));
     tokio::spawn(sinks::run(log.consumer("series", SeriesSink::TOPICS), series, ambient(), stop.clone()));
     tokio::spawn(sinks::run(log.consumer("alerts", AlertSink::TOPICS), alert_sink, ambient(), stop.clone()));
     tokio::spawn(sinks::run(
         log.consumer("devices", DeviceSink::TOPICS),
         device_sink,
+        ambient(),
+        stop.clone(),
+    ));
+    let ledger_sink = LedgerSink::new(Arc::clone(&ledger));
+    tokio::spawn(sinks::run(
+        log.consumer("ledger", LedgerSink::TOPICS),
+        ledger_sink,
         ambient(),
         stop.clone(),
     ));
@@ -81,6 +89,7 @@ fn start(
         store,
         alerts,
         devices,
+        ledger,
         notices: notices.clone(),
         actions,
         clock,

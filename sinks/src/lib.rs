@@ -21,6 +21,7 @@ pub mod devices;
 pub mod export;
 #[cfg(feature = "influx")]
 pub mod influx;
+pub mod ledger;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
@@ -31,6 +32,7 @@ mod series;
 pub use alerts::{AlertBook, AlertSink};
 pub use console::{ConsoleError, ConsoleState, Login};
 pub use devices::{DeviceBook, DeviceSink};
+pub use ledger::{LedgerBook, LedgerQuery, LedgerSink, LedgerView};
 pub use metrics::Metrics;
 pub use notices::{Kind, Notice, Notices};
 pub use run::{Ambient, run};

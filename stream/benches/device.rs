@@ -14,7 +14,8 @@ use stream::rule::Ruleset;
 use stream::{DeviceConfig, DeviceJob, Job, Outputs, Partitions};
 
 const START: i64 = 1_777_852_800_000;
-const PARTITIONS: Partitions = Partitions { telemetry: 1, observations: 4, aggregates: 4, alerts: 4 };
+const PARTITIONS: Partitions =
+    Partitions { telemetry: 1, observations: 4, aggregates: 4, alerts: 4, ledger: 4 };
 const COMMIT_RECORDS: usize = 20_000;
 
 fn job() -> DeviceJob {

@@ -2,8 +2,8 @@
 
 use crate::counts::{Counts, Fact};
 use records::{
-    Aggregate, Alert, Batch, Device, Name, Observation, Producer, Sighting, Tick, Topic, TopicPartition,
-    partition_of,
+    Account, Aggregate, Alert, Batch, Device, Name, Observation, Producer, Sighting, Tick, Topic,
+    TopicPartition, partition_of,
 };
 
 /// How many partitions the topics of the stream stage have.
@@ -17,6 +17,8 @@ pub struct Partitions {
     pub aggregates: u32,
     /// Of `alerts`.
     pub alerts: u32,
+    /// Of `ledger`.
+    pub ledger: u32,
 }
 
 impl Partitions {
@@ -27,6 +29,7 @@ impl Partitions {
             observations: log.partitions(Topic::Observations),
             aggregates: log.partitions(Topic::Aggregates),
             alerts: log.partitions(Topic::Alerts),
+            ledger: log.partitions(Topic::Ledger),
         }
     }
 }
@@ -39,6 +42,7 @@ pub struct Outputs {
     observations: Vec<Batch>,
     aggregates: Vec<Batch>,
     alerts: Vec<Batch>,
+    ledger: Vec<Batch>,
     counts: Counts,
     has_alert: bool,
     is_silent: bool,
@@ -52,6 +56,7 @@ impl Outputs {
             observations: batches(partitions.observations),
             aggregates: batches(partitions.aggregates),
             alerts: batches(partitions.alerts),
+            ledger: batches(partitions.ledger),
             counts: Counts::default(),
             has_alert: false,
             is_silent: false,
@@ -127,6 +132,13 @@ impl Outputs {
         }
     }
 
+    /// Writes what became of a device's messages.
+    pub fn account(&mut self, account: &Account) {
+        if !self.is_silent {
+            push(&mut self.ledger, &account.device, |to| account.encode(to));
+        }
+    }
+
     /// Whether a transition of an alert waits here.
     pub fn has_alert(&self) -> bool {
         self.has_alert
@@ -134,7 +146,7 @@ impl Outputs {
 
     /// Bytes that wait here.
     pub fn len_bytes(&self) -> usize {
-        let all = self.observations.iter().chain(&self.aggregates).chain(&self.alerts);
+        let all = self.observations.iter().chain(&self.aggregates).chain(&self.alerts).chain(&self.ledger);
         all.map(|batch| batch.as_bytes().len()).sum()
     }
 
@@ -145,6 +157,7 @@ impl Outputs {
             (Topic::Observations, &mut self.observations),
             (Topic::Aggregates, &mut self.aggregates),
             (Topic::Alerts, &mut self.alerts),
+            (Topic::Ledger, &mut self.ledger),
         ];
         let mut taken = Vec::new();
         for (topic, batches) in topics {

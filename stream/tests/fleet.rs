@@ -29,7 +29,8 @@ const USUAL_DELAY: i64 = 3_000;
 const DISORDER: i64 = 150_000;
 /// After this a wrong clock has settled: five messages, one a minute, and what disorder costs.
 const SETTLED: i64 = 20 * MINUTE;
-const PARTITIONS: Partitions = Partitions { telemetry: 1, observations: 1, aggregates: 1, alerts: 1 };
+const PARTITIONS: Partitions =
+    Partitions { telemetry: 1, observations: 1, aggregates: 1, alerts: 1, ledger: 1 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {

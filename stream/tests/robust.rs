@@ -10,7 +10,8 @@ use records::{
 use stream::rule::Ruleset;
 use stream::{AreaConfig, AreaJob, DeviceConfig, DeviceJob, Job, Outputs, Partitions};
 
-const PARTITIONS: Partitions = Partitions { telemetry: 2, observations: 1, aggregates: 1, alerts: 1 };
+const PARTITIONS: Partitions =
+    Partitions { telemetry: 2, observations: 1, aggregates: 1, alerts: 1, ledger: 1 };
 
 fn instant() -> impl Strategy<Value = Timestamp> {
     let edges = vec![i64::MIN, i64::MIN + 1, -1, 0, 946_684_800_000, i64::MAX - 1, i64::MAX];

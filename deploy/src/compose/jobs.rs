@@ -130,7 +130,8 @@ where
 }
 
 fn device_config(config: &Config) -> DeviceConfig {
-    let mut device = DeviceConfig { clock: config.clock.clone(), ..Default::default() };
+    let (clock, ledger_every) = (config.clock.clone(), config.stream.ledger_every);
+    let mut device = DeviceConfig { clock, ledger_every, ..Default::default() };
     for family in Family::ALL {
         *device.times.of_mut(family) = Times {
             out_of_orderness: config.stream.out_of_orderness,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sinks::{
-    AlertBook, AlertSink, Ambient, ConsoleState, DeviceBook, DeviceSink, Login, Notices, SeriesSink,
+    AlertBook, AlertSink, Ambient, ConsoleState, DeviceBook, DeviceSink, LedgerBook, LedgerSink, Login,
+    Notices, SeriesSink,
 };
 use store::Store;
 use tokio::net::TcpListener;
@@ -29,7 +30,8 @@ pub(super) async fn start(site: &mut Site<'_>, log: &Engine, page: TcpListener) 
     let alerts = AlertBook::open(&folder.alerts()).map_err(|error| Failure::because("alert book", &error))?;
     let devices =
         DeviceBook::open(&folder.devices()).map_err(|error| Failure::because("device book", &error))?;
-    let (alerts, devices) = (Arc::new(alerts), Arc::new(devices));
+    let ledger = LedgerBook::open(&folder.ledger()).map_err(|error| Failure::because("ledger", &error))?;
+    let (alerts, devices, ledger) = (Arc::new(alerts), Arc::new(devices), Arc::new(ledger));
     let notices = Notices::default();
     let ambient = |seed| Ambient {
         metrics: sink_metrics.clone(),
@@ -55,6 +57,12 @@ pub(super) async fn start(site: &mut Site<'_>, log: &Engine, page: TcpListener) 
         |stop| async move { Ok(sinks::run(consumer, sink, ambient, stop).await?) }
     });
 
+    supervisor.spawn("ledger sink", {
+        let consumer = log.own_consumer("ledger", LedgerSink::TOPICS);
+        let (sink, ambient) = (LedgerSink::new(ledger.clone()), ambient(7));
+        |stop| async move { Ok(sinks::run(consumer, sink, ambient, stop).await?) }
+    });
+
     let (lanes, caller) = ([ambient(4), ambient(5)], ambient(6));
 
     let (exported, told) = (store.clone(), notices.clone());
@@ -69,6 +77,7 @@ pub(super) async fn start(site: &mut Site<'_>, log: &Engine, page: TcpListener) 
                 store,
                 alerts,
                 devices,
+                ledger,
                 notices,
                 actions,
                 clock: clock::shared(),

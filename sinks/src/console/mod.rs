@@ -13,6 +13,8 @@ mod alerts;
 
 mod devices;
 
+mod ledger;
+
 mod series;
 
 mod query;
@@ -50,7 +52,7 @@ pub use limits::QueryLimits;
 pub use login::{HashError, Login};
 pub use serve::{ConsoleError, serve};
 
-use crate::{AlertBook, Clock, DeviceBook, Metrics, Notices};
+use crate::{AlertBook, Clock, DeviceBook, LedgerBook, Metrics, Notices};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -71,6 +73,8 @@ pub struct ConsoleState {
     pub alerts: Arc<AlertBook>,
     /// Devices.
     pub devices: Arc<DeviceBook>,
+    /// What became of every message.
+    pub ledger: Arc<LedgerBook>,
     /// What keeps sinks from working.
     pub notices: Notices,
     /// Where operators' actions go.
@@ -105,6 +109,7 @@ pub fn router(console: ConsoleState) -> Router {
         .route("/areas/{id}", get(devices::area))
         .route("/quantities", get(devices::quantities))
         .route("/quarantine", get(devices::quarantine))
+        .route("/ledger", get(ledger::list))
         .route("/series", get(series::series))
         .route("/query", get(query::query))
         .route("/latest", get(latest::latest))

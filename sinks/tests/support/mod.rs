@@ -15,8 +15,8 @@ use records::{
 use sinks::console::{Actions, QueryLimits, router, serve};
 use sinks::store::{Options, Store};
 use sinks::{
-    AlertBook, AlertSink, Ambient, Clock, ConsoleState, DeviceBook, DeviceSink, Login, Metrics, Notices,
-    SeriesSink, Sink, SinkError,
+    AlertBook, AlertSink, Ambient, Clock, ConsoleState, DeviceBook, DeviceSink, LedgerBook, LedgerSink,
+    Login, Metrics, Notices, SeriesSink, Sink, SinkError,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -195,6 +195,7 @@ impl Console {
         let store = Store::open(&folder.path().join("series"), Options::default()).unwrap();
         let alerts = Arc::new(AlertBook::open(&folder.path().join("alerts.db")).unwrap());
         let devices = Arc::new(DeviceBook::open(&folder.path().join("devices.db")).unwrap());
+        let ledger = Arc::new(LedgerBook::open(&folder.path().join("ledger.db")).unwrap());
         let minute = Duration::from_secs(60);
         let series = SeriesSink::new(store.clone(), hands.clock(), minute, metrics.clone());
         let notices = Notices::default();
@@ -202,10 +203,12 @@ impl Console {
         start(&log, SeriesSink::TOPICS, series, around(), &stop);
         start(&log, AlertSink::TOPICS, AlertSink::new(Arc::clone(&alerts), metrics.clone()), around(), &stop);
         start(&log, DeviceSink::TOPICS, DeviceSink::new(Arc::clone(&devices)), around(), &stop);
+        start(&log, LedgerSink::TOPICS, LedgerSink::new(Arc::clone(&ledger)), around(), &stop);
         let state = ConsoleState {
             store: store.clone(),
             alerts: Arc::clone(&alerts),
             devices: Arc::clone(&devices),
+            ledger,
             notices: notices.clone(),
             actions: Actions::new(log.clone()),
             clock: hands.clock(),

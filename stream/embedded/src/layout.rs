@@ -47,7 +47,7 @@ mod tests {
     fn numbers_go_through_all_partitions_in_order() {
         let layout = Layout::new(|topic| topic as u32 + 1);
         let numbers: Vec<_> = layout.all().map(|at| layout.index(at)).collect();
-        assert_eq!(numbers, (0..21).map(Some).collect::<Vec<_>>());
+        assert_eq!(numbers, (0..28).map(Some).collect::<Vec<_>>());
         assert_eq!(layout.index(TopicPartition { topic: Topic::Telemetry, partition: 1 }), None);
     }
 }

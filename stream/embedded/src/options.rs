@@ -72,6 +72,7 @@ impl Default for Options {
                 topic(1, 256 * MIB, 400),
                 topic(1, 256 * MIB, 30),
                 TopicOptions { partitions: 1, retention: Retention::default() },
+                topic(1, 512 * MIB, 30),
             ],
             budget_bytes: None,
             over_budget: OverBudget::Refuse,

@@ -74,6 +74,7 @@ impl Default for TopicPlans {
                 topic(1, 400, 1),
                 topic(1, 30, 1),
                 TopicPlan { cleanup: Cleanup::Delete { age: None, bytes: None }, ..topic(1, 0, 0) },
+                topic(1, 30, 1),
             ],
             snapshots: TopicPlan { cleanup: Cleanup::Compact, ..topic(12, 0, 0) },
         }

@@ -3,6 +3,7 @@
 //! Every kind has a file that writes and reads its fields in the same order, so that the two can be compared by
 //! eye. All but the alert are one CBOR item `[version, kind, {key: value}]`.
 
+mod account;
 mod action;
 mod aggregate;
 mod alert;
@@ -54,6 +55,7 @@ impl Record {
             Record::Sighting(record) => record.encode(out),
             Record::Alert(record) => record.encode(out),
             Record::Quarantined(record) => record.encode(out),
+            Record::Account(record) => record.encode(out),
         }
     }
 
@@ -85,6 +87,7 @@ fn read_body(kind: Kind, decoder: &mut Decoder<'_>) -> Result<Record, DecodeErro
         Kind::Aggregate => Record::Aggregate(aggregate::read(&mut map)?),
         Kind::Sighting => Record::Sighting(sighting::read(&mut map)?),
         Kind::Quarantined => Record::Quarantined(quarantine::read(&mut map)?),
+        Kind::Account => Record::Account(account::read(&mut map)?),
         Kind::Alert => return Err(malformed("an alert is JSON")),
     };
     map.close()?;

@@ -3,6 +3,7 @@
 //! Every stage knows this crate and no other stage, so it is the one place where two stages agree.
 //! Nothing here does I/O, reads a clock or starts a task.
 
+mod account;
 mod action;
 mod aggregate;
 mod alert;
@@ -27,6 +28,7 @@ mod tick;
 pub mod time;
 mod topic;
 
+pub use account::{Account, AccountCounts, AccountItem};
 pub use action::{Action, Verb};
 pub use aggregate::{Aggregate, Subject};
 pub use alert::{Alert, AlertState, Severity, UseCase};

@@ -1,6 +1,6 @@
 //! Everything that can stand on the log.
 
-use crate::{Action, Aggregate, Alert, Device, Observation, Quarantined, Sighting, Tick};
+use crate::{Account, Action, Aggregate, Alert, Device, Observation, Quarantined, Sighting, Tick};
 
 /// One record. [`Record::encode`] and [`Record::decode`] are in the codec.
 ///
@@ -11,6 +11,7 @@ use crate::{Action, Aggregate, Alert, Device, Observation, Quarantined, Sighting
 /// | `aggregates` | Aggregate, Sighting, Device, Tick, Action |
 /// | `alerts` | Alert |
 /// | `quarantine` | Quarantined |
+/// | `ledger` | Account |
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
     /// What a device said.
@@ -29,4 +30,6 @@ pub enum Record {
     Alert(Box<Alert>),
     /// What could not be accepted.
     Quarantined(Quarantined),
+    /// What became of a device's messages in an hour.
+    Account(Account),
 }

@@ -18,17 +18,20 @@ pub enum Topic {
     Quarantine = 4,
     /// Who did what. Key: actor.
     Audit = 5,
+    /// What became of each device's messages, by hour. Key: device.
+    Ledger = 6,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Topic; 6] = [
+    pub const ALL: [Topic; 7] = [
         Topic::Telemetry,
         Topic::Observations,
         Topic::Aggregates,
         Topic::Alerts,
         Topic::Quarantine,
         Topic::Audit,
+        Topic::Ledger,
     ];
 
     /// The name on the log.
@@ -40,6 +43,7 @@ impl Topic {
             Topic::Alerts => "alerts",
             Topic::Quarantine => "quarantine",
             Topic::Audit => "audit",
+            Topic::Ledger => "ledger",
         }
     }
 }

@@ -92,7 +92,9 @@ fn fact_of(record: &Record) -> Fact {
         Record::Sighting(_) => Fact::Sighting,
         Record::Action(_) => Fact::Action,
         Record::Tick(_) => Fact::Tick,
-        Record::Observation(_) | Record::Alert(_) | Record::Quarantined(_) => Fact::Misplaced,
+        Record::Observation(_) | Record::Alert(_) | Record::Quarantined(_) | Record::Account(_) => {
+            Fact::Misplaced
+        }
     }
 }
 

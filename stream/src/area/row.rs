@@ -97,7 +97,11 @@ impl Row {
             Record::Aggregate(row) => Some(Row::Aggregate(row)),
             Record::Sighting(row) => Some(Row::Sighting(row)),
             Record::Action(action) => Some(Row::Action(action)),
-            Record::Observation(_) | Record::Tick(_) | Record::Alert(_) | Record::Quarantined(_) => None,
+            Record::Observation(_)
+            | Record::Tick(_)
+            | Record::Alert(_)
+            | Record::Quarantined(_)
+            | Record::Account(_) => None,
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct DeviceConfig {
     pub slack: Duration,
     /// Most quantities of one device in one window; readings of further ones pass, and are not windowed.
     pub max_quantities: usize,
+    /// What became of a device's messages is told this often, and at the end of each hour.
+    pub ledger_every: Duration,
 }
 
 impl Default for DeviceConfig {
@@ -27,6 +29,7 @@ impl Default for DeviceConfig {
             backfill_after: Duration::from_secs(600),
             slack: Duration::from_secs(1),
             max_quantities: 256,
+            ledger_every: Duration::from_secs(900),
         }
     }
 }

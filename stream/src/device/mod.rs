@@ -6,6 +6,7 @@ mod context;
 mod deadlines;
 mod duplicates;
 mod jobs;
+mod ledger;
 mod order;
 mod ordered;
 mod origins;

@@ -12,7 +12,7 @@ use crate::counts::Fact;
 use crate::index::Index;
 use crate::outputs::Outputs;
 use minicbor::{Decode, Encode};
-use records::{Action, Device, Name, Observation, Origin, Record, Subject, Tick, Timestamp};
+use records::{AccountItem, Action, Device, Name, Observation, Origin, Record, Subject, Tick, Timestamp};
 use std::time::Duration;
 
 /// Ticks for the area job are this far apart while records come.
@@ -70,7 +70,12 @@ impl Partition {
         // What is under no device's name is no device's record, and is left aside as such.
         let Ok(device) = std::str::from_utf8(key) else { return true };
         let index = self.known(device).unwrap_or_else(|| self.index_of(&Name::new(device)));
-        self.origins.admit(index, origin)
+        let is_new = self.origins.admit(index, origin);
+        if !is_new {
+            let ledger = &mut self.devices[index].ledger;
+            [AccountItem::Received, AccountItem::Resent].into_iter().for_each(|item| ledger.note(item, 1));
+        }
+        is_new
     }
 
     /// Takes the next record. `number`: of this partition.
@@ -85,7 +90,11 @@ impl Partition {
                 is_tick = true;
             }
             Record::Action(action) => self.action(&action, context, out),
-            Record::Aggregate(_) | Record::Sighting(_) | Record::Alert(_) | Record::Quarantined(_) => {
+            Record::Aggregate(_)
+            | Record::Sighting(_)
+            | Record::Alert(_)
+            | Record::Quarantined(_)
+            | Record::Account(_) => {
                 out.count(Fact::Misplaced);
             }
         }
@@ -97,9 +106,10 @@ impl Partition {
         out.count(Fact::Observation);
         self.clock = self.clock.max(message.ingest_time);
         let index = self.index_of(&message.device);
+        self.devices[index].receive(message.ingest_time, context, out);
         let is_new = self.is_new(index, &message, out);
         if !is_new {
-            return;
+            return self.schedule(index, context);
         }
         let as_of = self.as_of(index, message.ingest_time, out);
         self.expire(index, as_of, context, out);
@@ -112,17 +122,18 @@ impl Partition {
             out.count(Fact::Unsequenced);
             return true;
         };
-        match self.devices[index].seen.mark(message.epoch, sequence) {
-            Arrival::New(Gap::Same) => {}
-            Arrival::New(Gap::Opened) => out.count(Fact::GapOpened),
-            Arrival::New(Gap::Closed) => out.count(Fact::GapClosed),
-            Arrival::Untracked => out.count(Fact::Untracked),
-            Arrival::Duplicate => {
-                out.count(Fact::Duplicate);
-                return false;
-            }
-        }
-        true
+        let device = &mut self.devices[index];
+        let arrival = device.seen.mark(message.epoch, sequence);
+        let (fact, item) = match arrival {
+            Arrival::New(Gap::Same) => return true,
+            Arrival::New(Gap::Opened) => (Fact::GapOpened, Some(AccountItem::GapOpened)),
+            Arrival::New(Gap::Closed) => (Fact::GapClosed, Some(AccountItem::GapClosed)),
+            Arrival::Untracked => (Fact::Untracked, None),
+            Arrival::Duplicate => (Fact::Duplicate, Some(AccountItem::Duplicate)),
+        };
+        out.count(fact);
+        item.into_iter().for_each(|item| device.ledger.note(item, 1));
+        arrival != Arrival::Duplicate
     }
 
     fn device(&mut self, entry: Device, context: &Context, out: &mut Outputs) {

@@ -5,6 +5,7 @@ use super::config::Times;
 use super::context::Context;
 use super::duplicates::Seen;
 use super::jobs::{self, Jobs, Sight};
+use super::ledger::Ledger;
 use super::order::Arrived;
 use super::ordered::{Now, Ordered};
 use super::panes::Panes;
@@ -17,8 +18,8 @@ use crate::outputs::Outputs;
 use crate::rule::QualityRule;
 use minicbor::{Decode, Encode};
 use records::{
-    Action, Aggregate, Alert, Body, Device, Family, Flag, Name, Observation, Quantity, Reading, Subject,
-    Test, Timestamp, Window,
+    AccountItem, Action, Aggregate, Alert, Body, Device, Family, Flag, Name, Observation, Quantity, Reading,
+    Subject, Test, Timestamp, Window,
 };
 
 /// Everything that is remembered of a device. Nothing in it depends on other devices.
@@ -54,6 +55,9 @@ pub struct DeviceState {
     /// What waits for its turn, and the values that the next ones are compared with.
     #[n(11)]
     ordered: Option<Box<Ordered>>,
+    /// What became of its messages.
+    #[n(12)]
+    pub ledger: Ledger,
     /// What is expected of its values where it stands, by the limits of its entry.
     #[cbor(skip)]
     site: Option<Box<[QualityRule]>>,
@@ -77,6 +81,7 @@ impl DeviceState {
             jobs: Jobs::default(),
             silence: Silence::default(),
             ordered: None,
+            ledger: Ledger::default(),
             site: None,
             scheduled: None,
         }
@@ -112,6 +117,13 @@ impl DeviceState {
         });
     }
 
+    /// A message has come, whatever becomes of it.
+    pub fn receive(&mut self, ingest_time: Timestamp, context: &Context, out: &mut Outputs) {
+        self.ledger.expire(&self.id, ingest_time, out);
+        self.ledger.begin(&self.id, ingest_time, context.config.ledger_every, out);
+        self.ledger.note(AccountItem::Received, 1);
+    }
+
     /// Takes a message that has not been seen before, as of which we know at `as_of`.
     pub fn observe(
         &mut self,
@@ -133,6 +145,7 @@ impl DeviceState {
         if message.is_late {
             out.count(Fact::LateRouted);
         }
+        self.ledger.note(if message.is_late { AccountItem::LateRouted } else { AccountItem::Accepted }, 1);
         self.judge(&mut message, verdict, context, out);
         let arrived = Arrived { message, verdict, forgotten_to, due: as_of + times.out_of_orderness };
         match self.depends_on_order(context) {
@@ -174,6 +187,7 @@ impl DeviceState {
     fn accept(&mut self, arrived: Arrived, as_of: Timestamp, context: &Context, out: &mut Outputs) {
         let Arrived { message, verdict, forgotten_to, .. } = arrived;
         count_tests(&message, out);
+        self.note_values(&message);
         out.observation(&message);
         if !message.is_late {
             let size = context.rules.windows.of(self.whom().family());
@@ -185,6 +199,14 @@ impl DeviceState {
             self.pipeline.tag_reads(whom, &message, as_of, context, out);
         }
         self.run_jobs(&message, forgotten_to, as_of, context, out);
+    }
+
+    fn note_values(&mut self, message: &Observation) {
+        let Body::Readings(readings) = &message.body else { return };
+        self.ledger.note(AccountItem::Readings, readings.len());
+        for (flag, item) in [(Flag::Suspect, AccountItem::Suspect), (Flag::Bad, AccountItem::Bad)] {
+            self.ledger.note(item, readings.iter().filter(|reading| reading.quality.flag == flag).count());
+        }
     }
 
     /// Shows a message to the jobs of its family.
@@ -256,7 +278,8 @@ impl DeviceState {
     pub fn deadline(&self, context: &Context) -> Option<Timestamp> {
         let silent = self.silence.deadline(self.whom(), self.heard, context);
         let turn = self.ordered.as_ref().and_then(|ordered| ordered.deadline());
-        self.patience_ends(context).into_iter().chain(silent).chain(turn).min()
+        let told = self.ledger.deadline();
+        self.patience_ends(context).into_iter().chain(silent).chain(turn).chain(told).min()
     }
 
     fn patience_ends(&self, context: &Context) -> Option<Timestamp> {
@@ -265,6 +288,7 @@ impl DeviceState {
 
     /// The deadline has come.
     pub fn expire(&mut self, deadline: Timestamp, context: &Context, out: &mut Outputs) {
+        self.ledger.expire(&self.id, deadline, out);
         let is_over = self.patience_ends(context).is_some_and(|ends| ends <= deadline);
         let has_turn = self.ordered.as_ref().and_then(|ordered| ordered.deadline()).is_some();
         if has_turn {
@@ -275,12 +299,12 @@ impl DeviceState {
             // Windows that waited for it close with it.
             self.close(self.settled(self.times(context)), deadline, context, out);
         }
-        match self.next_end(context).filter(|_| is_over) {
-            Some(end) => self.close(end, deadline, context, out),
-            None => {
-                let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
-                self.silence.expire(whom, self.heard, deadline, context, out);
-            }
+        if let Some(end) = self.next_end(context).filter(|_| is_over) {
+            return self.close(end, deadline, context, out);
+        }
+        let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
+        if self.silence.deadline(whom, self.heard, context).is_some_and(|due| due <= deadline) {
+            self.silence.expire(whom, self.heard, deadline, context, out);
         }
     }
 
@@ -338,6 +362,7 @@ impl DeviceState {
         let refused = pane.add(readings, context.config.max_quantities);
         out.count_many(Fact::SeriesRefused, refused);
         if has_closed {
+            self.ledger.note(AccountItem::LateRevised, 1);
             self.revise(window, readings, as_of, context, out);
         }
     }

@@ -12,7 +12,8 @@ use stream::{AreaConfig, AreaJob, Counts, DeviceConfig, DeviceJob, Job, Outputs,
 const MIDNIGHT: i64 = 1_777_852_800_000;
 
 const DEFAULT_RULES: &str = include_str!("../../rules/default.toml");
-const ONE_EACH: Partitions = Partitions { telemetry: 1, observations: 1, aggregates: 1, alerts: 1 };
+const ONE_EACH: Partitions =
+    Partitions { telemetry: 1, observations: 1, aggregates: 1, alerts: 1, ledger: 1 };
 
 /// A script.
 pub struct Script;
@@ -271,6 +272,15 @@ impl Stage {
             }
             Record::Tick(tick) => ("ticks", format!("tick {}", clock(tick.at))),
             Record::Device(device) => ("devices", format!("device {} on {topic}", device.id)),
+            Record::Account(account) => {
+                let mut line = format!("account {} {}", account.device, clock(account.hour));
+                for (item, name) in records::AccountItem::ALL {
+                    if account.counts.of(item) > 0 {
+                        line += &format!(" {name}={}", account.counts.of(item));
+                    }
+                }
+                ("ledger", line)
+            }
             Record::Action(_) | Record::Quarantined(_) => panic!("not written by a job"),
         };
         self.shown.iter().any(|shown| shown == what).then(|| format!("out {line}"))

@@ -1,6 +1,10 @@
 //! A record as a line of JSON. Times are milliseconds since 1970; what is absent is left out.
 
-use records::{Aggregate, Body, Entry, Observation, Offset, Record, Sighting, Subject, TopicPartition};
+use records::{
+    AccountItem, Aggregate, Body, Entry, Observation, Offset, Record, Sighting, Subject, TopicPartition,
+};
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 /// Where it stands, its key, and what it says. Bytes that can't be read are told as hexadecimal digits.
@@ -38,6 +42,15 @@ fn said(record: Record) -> (&'static str, Value) {
         Record::Aggregate(aggregate) => ("aggregate", self::aggregate(&aggregate)),
         Record::Sighting(sighting) => ("sighting", self::sighting(&sighting)),
         Record::Alert(alert) => ("alert", json!(alert)),
+        Record::Account(account) => {
+            let counts = AccountItem::ALL.map(|(item, name)| (name, account.counts.of(item)));
+            (
+                "account",
+                json!({
+                    "device": account.device, "hour": account.hour.millis(), "counts": BTreeMap::from(counts),
+                }),
+            )
+        }
         Record::Quarantined(quarantined) => (
             "quarantined",
             json!({

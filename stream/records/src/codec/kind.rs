@@ -22,6 +22,8 @@ pub enum Kind {
     Sighting = 6,
     /// [`crate::Quarantined`].
     Quarantined = 7,
+    /// [`crate::Account`].
+    Account = 8,
     /// [`crate::Alert`]: JSON, so its number never stands on the log.
     Alert = 0,
 }
@@ -46,6 +48,7 @@ impl Kind {
             5 => Some(Kind::Aggregate),
             6 => Some(Kind::Sighting),
             7 => Some(Kind::Quarantined),
+            8 => Some(Kind::Account),
             _ => None,
         }
     }

@@ -6,10 +6,10 @@
 use ciborium::{Value, cbor};
 use expect_test::{Expect, ExpectFile, expect, expect_file};
 use records::{
-    Action, Aggregate, Alert, AlertState, Body, Crs, DecodeError, Device, Family, Flag, Limit, LimitKind,
-    Name, Observation, Passage, Position, Quality, Quantity, Quarantined, Reading, Reason, Record, Severity,
-    Sighting, StatedPosition, Status, Subject, TagRead, Test, Tick, Timestamp, UseCase, VehicleClass, Verb,
-    Window,
+    Account, AccountCounts, AccountItem, Action, Aggregate, Alert, AlertState, Body, Crs, DecodeError,
+    Device, Family, Flag, Limit, LimitKind, Name, Observation, Passage, Position, Quality, Quantity,
+    Quarantined, Reading, Reason, Record, Severity, Sighting, StatedPosition, Status, Subject, TagRead, Test,
+    Tick, Timestamp, UseCase, VehicleClass, Verb, Window,
 };
 
 const INGEST: Timestamp = Timestamp(1_767_225_600_250);
@@ -225,6 +225,23 @@ fn a_device_with_limits_of_its_own() {
 }
 
 #[test]
+fn account() {
+    let mut counts = AccountCounts::default();
+    for (place, (item, _)) in (1..).zip(AccountItem::ALL) {
+        counts.add(item, place * 30 % 11);
+    }
+    assert!(!counts.is_balanced());
+    check(
+        &Record::Account(Account { device: "probe-1".into(), hour: EVENT, counts }),
+        &expect_file!["../golden/account_v1.hex"],
+        cbor!([1, 8, {
+            1 => "probe-1", 2 => EVENT.0,
+            3 => 8, 4 => 5, 5 => 2, 6 => 10, 7 => 7, 8 => 4, 9 => 1, 10 => 9, 11 => 6, 12 => 3,
+        }]),
+    );
+}
+
+#[test]
 fn tick() {
     check(
         &Record::Tick(Tick { at: EVENT, source: 2, sources: 4 }),
@@ -413,7 +430,7 @@ fn what_is_refused_and_why() {
     check("83 00 03 a1 01 00", malformed("version 0"));
     check("82 01 03", malformed("not an array of three"));
     check("9f 01 03 a1 01 00 ff", malformed("not an array of three"));
-    check("83 01 08 a0", malformed("no kind 8"));
+    check("83 01 09 a0", malformed("no kind 9"));
     check("83 01 00 a0", malformed("no kind 0"));
     check("83 01 03 a1 01 00 00", malformed("bytes behind its end"));
     check("83 01 03 a0", malformed("field 1 is missing"));

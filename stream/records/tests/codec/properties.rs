@@ -40,6 +40,7 @@ proptest! {
             Record::Sighting(_) => Kind::Sighting,
             Record::Alert(_) => Kind::Alert,
             Record::Quarantined(_) => Kind::Quarantined,
+            Record::Account(_) => Kind::Account,
         };
         prop_assert_eq!(Kind::of(&bytes), Some(expected));
     }

@@ -4,9 +4,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use records::{
-    Action, Aggregate, Alert, AlertState, Body, Crs, Device, Family, Flag, Limit, LimitKind, Name,
-    Observation, Passage, Position, Quality, Quantity, Quarantined, Reading, Reason, Record, Severity,
-    Sighting, StatedPosition, Status, Subject, TagRead, Tick, Timestamp, UseCase, VehicleClass, Verb, Window,
+    Account, AccountCounts, AccountItem, Action, Aggregate, Alert, AlertState, Body, Crs, Device, Family,
+    Flag, Limit, LimitKind, Name, Observation, Passage, Position, Quality, Quantity, Quarantined, Reading,
+    Reason, Record, Severity, Sighting, StatedPosition, Status, Subject, TagRead, Tick, Timestamp, UseCase,
+    VehicleClass, Verb, Window,
 };
 
 pub fn record() -> impl Strategy<Value = Record> {
@@ -18,6 +19,7 @@ pub fn record() -> impl Strategy<Value = Record> {
         2 => aggregate().prop_map(Record::Aggregate).boxed(),
         1 => sighting().prop_map(Record::Sighting).boxed(),
         2 => alert().prop_map(|alert| Record::Alert(Box::new(alert))).boxed(),
+        1 => account().prop_map(Record::Account).boxed(),
         1 => quarantined().prop_map(Record::Quarantined).boxed(),
     ]
 }
@@ -166,6 +168,15 @@ fn device() -> impl Strategy<Value = Device> {
 fn limit() -> impl Strategy<Value = Limit> {
     let kind = proptest::sample::select(LimitKind::ALL.map(|(kind, _)| kind).to_vec());
     (quantity(), kind, number()).prop_map(|(quantity, kind, value)| Limit { quantity, kind, value })
+}
+
+fn account() -> impl Strategy<Value = Account> {
+    (name(), time(), vec(any::<u32>(), AccountItem::ALL.len())).prop_map(|(device, hour, numbers)| {
+        let mut counts = AccountCounts::default();
+        let all = AccountItem::ALL.into_iter().zip(numbers);
+        all.for_each(|((item, _), number)| counts.add(item, number as usize));
+        Account { device, hour, counts }
+    })
 }
 
 fn tick() -> impl Strategy<Value = Tick> {

@@ -1,0 +1,166 @@
+//! The book: one row per device and hour in SQLite, bounded.
+
+use super::view::{COLUMNS, LedgerQuery, LedgerView, columns};
+use crate::alerts::BookError;
+use records::{Account, AccountItem, Name, Offset, Reason, Timestamp, TopicPartition};
+use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// Hours older than this go.
+const KEPT: Duration = Duration::from_secs(31 * 24 * 3600);
+/// Most rows: a day of 100,000 devices, or a month of 4,000. Beyond that the oldest hours go first.
+const MOST_ROWS: i64 = 3_000_000;
+
+/// Hours of all devices. What was entered is durable.
+pub struct LedgerBook {
+    database: Mutex<Connection>,
+}
+
+/// What a batch of one partition adds.
+#[derive(Default)]
+pub(super) struct Changes {
+    pub accounts: Vec<Account>,
+    pub quarantined: Vec<(Name, Timestamp, Reason)>,
+}
+
+impl LedgerBook {
+    /// Opens the book at `path`, or starts one.
+    ///
+    /// # Errors
+    /// When the file can't be opened or holds something else.
+    pub fn open(path: &Path) -> Result<LedgerBook, BookError> {
+        let database = Connection::open(path)?;
+        database.busy_timeout(Duration::from_secs(5))?;
+        database.pragma_update(None, "journal_mode", "WAL")?;
+        // What a loss of power takes is read from the log again, and so is its position: they go together.
+        database.pragma_update(None, "synchronous", "FULL")?;
+        let counts: Vec<String> =
+            columns().map(|column| format!("{column} INTEGER NOT NULL DEFAULT 0")).collect();
+        database.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS hour (
+                 hour INTEGER NOT NULL, device TEXT NOT NULL, {}, PRIMARY KEY (hour, device)
+             ) WITHOUT ROWID;
+             CREATE INDEX IF NOT EXISTS hour_by_device ON hour (device, hour);
+             CREATE TABLE IF NOT EXISTS position (
+                 place TEXT PRIMARY KEY, next INTEGER NOT NULL
+             ) WITHOUT ROWID;",
+            counts.join(", ")
+        ))?;
+        Ok(LedgerBook { database: Mutex::new(database) })
+    }
+
+    /// Hours that match, the newest first, and their sum. Blocks.
+    ///
+    /// # Errors
+    /// When the book can't be read.
+    pub fn find(&self, query: &LedgerQuery) -> Result<(Vec<LedgerView>, LedgerView), BookError> {
+        let database = self.database();
+        let filter = "hour >= ?1 AND hour < ?2 AND (?3 IS NULL OR device = ?3)";
+        let range = (query.from.millis(), query.to.millis(), query.device.as_deref());
+        let names: Vec<&str> = columns().collect();
+        let mut select = database.prepare(&format!(
+            "SELECT hour, device, {} FROM hour WHERE {filter} ORDER BY hour DESC, device LIMIT ?4",
+            names.join(", ")
+        ))?;
+        let rows = select.query_map(params![range.0, range.1, range.2, query.limit], LedgerView::read)?;
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let sums: Vec<String> = names.iter().map(|name| format!("COALESCE(SUM({name}), 0)")).collect();
+        let sum = format!("SELECT ?1, '', {} FROM hour WHERE {filter}", sums.join(", "));
+        let sum = database.query_row(&sum, params![range.0, range.1, range.2], LedgerView::read)?;
+        Ok((rows, sum))
+    }
+
+    /// Where to go on reading a partition: what stands before has been entered.
+    pub(super) fn next(&self, at: TopicPartition) -> Result<Offset, BookError> {
+        Ok(next(&self.database(), at)?)
+    }
+
+    /// Enters what a partition said up to `to`, and that it was read so far: both or neither. Blocks.
+    pub(super) fn enter(&self, at: TopicPartition, to: Offset, changes: &Changes) -> Result<(), BookError> {
+        let mut database = self.database();
+        let transaction = database.transaction()?;
+        let newest = newest(&transaction)?;
+        enter_accounts(&transaction, &changes.accounts)?;
+        enter_quarantined(&transaction, &changes.quarantined)?;
+        transaction.execute(
+            "INSERT INTO position VALUES (?1, ?2) ON CONFLICT (place) DO UPDATE SET next = excluded.next",
+            params![at.to_string(), i64::try_from(to).unwrap_or(i64::MAX)],
+        )?;
+        if self::newest(&transaction)? > newest {
+            forget(&transaction)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    fn database(&self) -> MutexGuard<'_, Connection> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn next(database: &Connection, at: TopicPartition) -> rusqlite::Result<Offset> {
+    let mut select = database.prepare("SELECT next FROM position WHERE place = ?1")?;
+    let next: Option<i64> = select.query_row([at.to_string()], |row| row.get(0)).optional()?;
+    Ok(next.unwrap_or(0).max(0).unsigned_abs())
+}
+
+fn newest(database: &Connection) -> rusqlite::Result<Option<i64>> {
+    database.prepare("SELECT MAX(hour) FROM hour")?.query_row([], |row| row.get(0))
+}
+
+/// A row takes the place of an older one of its hour: counts only grow.
+fn enter_accounts(transaction: &Transaction<'_>, accounts: &[Account]) -> rusqlite::Result<()> {
+    let names: Vec<&str> = AccountItem::ALL.into_iter().map(|(_, name)| name).collect();
+    let marks = vec!["?"; names.len()].join(", ");
+    let set: Vec<String> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+    let mut upsert = transaction.prepare(&format!(
+        "INSERT INTO hour (hour, device, {}) VALUES (?, ?, {marks})
+         ON CONFLICT (hour, device) DO UPDATE SET {} WHERE excluded.received >= received",
+        names.join(", "),
+        set.join(", ")
+    ))?;
+    for account in accounts {
+        let counts = AccountItem::ALL.into_iter().map(|(item, _)| i64::from(account.counts.of(item)).into());
+        let key: [rusqlite::types::Value; 2] =
+            [account.hour.millis().into(), account.device.to_string().into()];
+        upsert.execute(params_from_iter(key.into_iter().chain(counts)))?;
+    }
+    Ok(())
+}
+
+fn enter_quarantined(
+    transaction: &Transaction<'_>,
+    quarantined: &[(Name, Timestamp, Reason)],
+) -> rusqlite::Result<()> {
+    for reason in Reason::ALL {
+        let mut of_reason = quarantined.iter().filter(|(.., known)| *known == reason).peekable();
+        if of_reason.peek().is_none() {
+            continue;
+        }
+        let name = reason.name();
+        let mut count = transaction.prepare(&format!(
+            "INSERT INTO hour (hour, device, {name}) VALUES (?1, ?2, 1)
+             ON CONFLICT (hour, device) DO UPDATE SET {name} = {name} + 1"
+        ))?;
+        for (device, at, _) in of_reason {
+            count.execute(params![at.floor(HOUR).millis(), device.as_str()])?;
+        }
+    }
+    Ok(())
+}
+
+/// Whole hours go, the oldest first.
+fn forget(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    transaction.execute("DELETE FROM hour WHERE hour < (SELECT MAX(hour) FROM hour) - ?1", [kept])?;
+    let mut rows: i64 = transaction.query_row("SELECT COUNT(*) FROM hour", [], |row| row.get(0))?;
+    while rows > MOST_ROWS {
+        let gone = transaction.execute("DELETE FROM hour WHERE hour = (SELECT MIN(hour) FROM hour)", [])?;
+        rows -= i64::try_from(gone.max(1)).unwrap_or(i64::MAX);
+    }
+    Ok(())
+}
+
+const _: () = assert!(COLUMNS < 30, "SQLite takes that many parameters");
