@@ -144,8 +144,8 @@ async fn appends_wait_while_too_much_is_on_its_way() {
     let mut options = options(&prefix("bound"), "test", 1);
     options.max_pending_bytes = BOUND;
     kafka::admin::Admin::connect(&options).unwrap().create().await.unwrap();
-    let registry = prometheus::Registry::new();
-    let log = kafka::Log::connect(options, metrics_in(&registry)).await.unwrap();
+    let registry = Registry::new();
+    let log = Log::connect(options, metrics_in(&registry)).await.unwrap();
     let pending = || {
         let families = registry.gather();
         let found = families.iter().find(|family| family.name() == "sluice_kafka_pending_bytes").unwrap();
