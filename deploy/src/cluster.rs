@@ -39,6 +39,11 @@ impl Cluster {
         Ok(Some(Cluster { options: options(config, kafka)?, metrics }))
     }
 
+    /// How it is met.
+    pub fn options(&self) -> kafka::Options {
+        self.options.clone()
+    }
+
     /// Meets it once, and holds its topics against the plan.
     ///
     /// # Errors
@@ -99,7 +104,7 @@ pub fn options(config: &Config, kafka: &KafkaConfig) -> Result<kafka::Options, F
 
 fn topics(config: &Config, kafka: &KafkaConfig) -> TopicPlans {
     let mut plans = TopicPlans::default();
-    for plan in plans.topics.iter_mut().chain([&mut plans.snapshots]) {
+    for plan in plans.topics.iter_mut().chain([&mut plans.snapshots, &mut plans.mirrors]) {
         plan.replication = kafka.replication;
         plan.min_insync = kafka.min_insync;
     }

@@ -1,12 +1,14 @@
 //! Puts the stages together, in the order in which data flows, one block a part.
 
 mod certificate;
+mod claim;
 mod devices;
 mod export;
 mod influx;
 mod jobs;
 mod listeners;
 mod log;
+mod mirror;
 mod outlets;
 mod spool;
 mod webhook;
@@ -103,8 +105,16 @@ impl Sluice {
         };
 
         // ### Forwarder: spool → telemetry.
-        if let (Some(spool), Some(cluster)) = (spool, cluster) {
-            spool::forward(&mut site, spool, cluster)?;
+        let mirrored = cluster.clone();
+        match (spool, cluster) {
+            (Some(spool), Some(cluster)) => spool::forward(&mut site, spool, cluster)?,
+            // Without a spool the gateway's place is all that there is to hold.
+            (None, Some(_)) if role.has_gateway() => {
+                let (log, gateway) = (log.clone(), spool::name(config)?);
+                let hold = |stop| async move { claim::hold(&log, &gateway, &stop).await };
+                site.supervisor.spawn("gateway's place", hold);
+            }
+            _ => {}
         }
 
         // ### Stream: telemetry → observations, aggregates, alerts; aggregates → alerts.
@@ -115,6 +125,11 @@ impl Sluice {
         // ### Sinks and console: observations, aggregates, alerts → series, alert book, device book, page, API.
         if let Some(page) = listeners.page {
             outlets::start(&mut site, &log, page).await?;
+        }
+
+        // ### Mirror: observations, aggregates, alerts → another deployment's Kafka.
+        if role.has_mirror() {
+            mirror::start(&mut site, &log, mirrored)?;
         }
 
         // ### Admin: metrics and health.

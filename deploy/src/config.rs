@@ -7,6 +7,7 @@ mod influx;
 mod kafka;
 mod log;
 mod mapping;
+mod mirror;
 mod section;
 mod source;
 mod spool;
@@ -28,6 +29,7 @@ pub use console::{ConsoleConfig, LoginConfig};
 pub use influx::InfluxConfig;
 pub use kafka::KafkaConfig;
 pub use log::{LogConfig, LogKind};
+pub use mirror::MirrorConfig;
 pub use section::Problem;
 use section::{Problems, Section};
 pub use spool::SpoolConfig;
@@ -65,6 +67,8 @@ pub struct Config {
     pub influx: Option<InfluxConfig>,
     /// Where transitions of alerts are posted to.
     pub webhook: Option<WebhookConfig>,
+    /// What another deployment is told.
+    pub mirror: Option<MirrorConfig>,
     /// Operators' page and API.
     pub console: ConsoleConfig,
     /// Metrics and health.
@@ -148,6 +152,7 @@ impl Default for Config {
             exports: Vec::new(),
             influx: None,
             webhook: None,
+            mirror: None,
             console: ConsoleConfig::default(),
             admin: AdminConfig { listen: loopback(9464) },
         }
@@ -194,6 +199,7 @@ fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
         exports: export::read(root.tables("export", problems), problems),
         influx: influx::read(root.section("influx", problems), problems),
         webhook: webhook::read(root.section("webhook", problems), problems),
+        mirror: mirror::read(root.section("mirror", problems), problems),
         console: console::read(root.section("console", problems), problems),
         admin: read_admin(root.section("admin", problems), default.admin, problems),
     };

@@ -43,6 +43,30 @@ impl Engine {
         }
     }
 
+    /// A reader from these offsets on, whatever its group has committed. On Kafka it ends with each outage, and is
+    /// built anew from where its owner stands.
+    pub fn consumer_from(
+        &self,
+        group: &str,
+        topics: &[Topic],
+        from: BTreeMap<TopicPartition, Offset>,
+    ) -> EngineConsumer {
+        match self {
+            Engine::Embedded(log) => EngineConsumer::Embedded(log.consumer_from(group, topics, from)),
+            Engine::Kafka(log, _) => {
+                EngineConsumer::Impatient(Box::new(log.consumer_from(group, topics, from)))
+            }
+        }
+    }
+
+    /// Tells a log from one that took its place and counts from 0 again, as far as it can be told.
+    pub fn identity(&self) -> String {
+        match self {
+            Engine::Embedded(log) => log.made().millis().to_string(),
+            Engine::Kafka(..) => "kafka".to_owned(),
+        }
+    }
+
     /// What is switched off reads no more: the embedded log keeps nothing for it. Kafka lets groups go by itself.
     ///
     /// # Errors
@@ -122,6 +146,8 @@ pub enum EngineConsumer {
     Embedded(embedded::EmbeddedConsumer),
     /// Across machines.
     Kafka(Box<PatientConsumer>),
+    /// The same, for who begins anew by itself.
+    Impatient(Box<kafka::KafkaConsumer>),
 }
 
 impl Consumer for EngineConsumer {
@@ -129,6 +155,7 @@ impl Consumer for EngineConsumer {
         match self {
             EngineConsumer::Embedded(consumer) => consumer.poll().await,
             EngineConsumer::Kafka(consumer) => consumer.poll().await,
+            EngineConsumer::Impatient(consumer) => consumer.poll().await,
         }
     }
 
@@ -136,6 +163,7 @@ impl Consumer for EngineConsumer {
         match self {
             EngineConsumer::Embedded(consumer) => consumer.commit(offsets).await,
             EngineConsumer::Kafka(consumer) => consumer.commit(offsets).await,
+            EngineConsumer::Impatient(consumer) => consumer.commit(offsets).await,
         }
     }
 }

@@ -38,6 +38,8 @@ enum Command {
     Stream,
     /// Run the sinks and the console
     Sinks,
+    /// Tell another deployment what [mirror] says; on the embedded log `sluice all` does it
+    Mirror,
     /// Run everything, and a simulated city that delivers its last 24 hours and then goes live
     Demo(command::demo::Arguments),
     /// Report every problem of a configuration file, with line and path
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         Command::Gateway => command::all::run(config, Role::Gateway),
         Command::Stream => command::all::run(config, Role::Stream),
         Command::Sinks => command::all::run(config, Role::Sinks),
+        Command::Mirror => command::all::run(config, Role::Mirror),
         Command::Demo(demo) => command::demo::run(config, &demo, &terminal),
         Command::Check { file, sample, topic } => match sample {
             None => command::check::run(&file),

@@ -14,6 +14,8 @@ pub enum Role {
     Stream,
     /// These → read models, databases, console.
     Sinks,
+    /// What was chosen of these → another deployment's Kafka.
+    Mirror,
 }
 
 impl Role {
@@ -24,6 +26,7 @@ impl Role {
             Role::Gateway => "gateway",
             Role::Stream => "stream",
             Role::Sinks => "sinks",
+            Role::Mirror => "mirror",
         }
     }
 
@@ -42,11 +45,19 @@ impl Role {
         matches!(self, Role::All | Role::Sinks)
     }
 
+    /// Whether it tells another deployment, when the configuration says which.
+    pub fn has_mirror(self) -> bool {
+        matches!(self, Role::All | Role::Mirror)
+    }
+
     /// Whether the configuration allows it.
     ///
     /// # Errors
-    /// One stage alone on a log that no other process can open.
+    /// One stage alone on a log that no other process can open; a mirror that nobody has configured.
     pub fn check(self, config: &Config) -> Result<(), Failure> {
+        if self == Role::Mirror && config.mirror.is_none() {
+            return Err(Failure::usage("`sluice mirror` needs a section [mirror]"));
+        }
         match (self, &config.log.kind) {
             (Role::All, _) | (_, LogKind::Kafka(_)) => Ok(()),
             (role, LogKind::Embedded) => Err(Failure::usage(format_args!(

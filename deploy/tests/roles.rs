@@ -7,25 +7,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::device::{connect, publish};
+use support::device::say;
 use support::site::Site;
 use support::sluice::{Folder, Sluice, http_get, http_post};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Publishes one reading of vibration at `time` and waits for its PUBACK.
-fn say(mqtt: SocketAddr, id: &str, password: &str, time: i64) {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(mqtt).expect("the gateway listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
-    let mut bytes = connect(id, password);
-    let payload = format!(r#"{{"time": {time}, "vibration": 8.25}}"#);
-    publish(&mut bytes, &format!("up/{id}/telemetry"), 1, payload.as_bytes());
-    stream.write_all(&bytes).expect("the gateway reads");
-    let mut answer = [0; 8];
-    stream.read_exact(&mut answer).expect("CONNACK and PUBACK come");
-    assert_eq!(answer, [0x20, 2, 0, 0, 0x40, 2, 0, 1]);
-}
 
 /// From a device at one process to the pages of another, and an operator's action all the way back.
 fn check_the_path(gateway_more: &str) {
@@ -162,6 +148,39 @@ fn a_second_process_of_one_gateway_is_refused() {
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(said.contains("spool") && said.contains("in use"), "{said}");
     assert_eq!(first.stop(), Some(0));
+}
+
+/// The same id on two machines: both take the place from each other, and the one that loses it for good ends and says
+/// why. (With a spool the other's disk is not there to be locked; without one there is none.)
+fn check_that_one_of_two_ends(gateway_more: &str) {
+    let site = Site::on_the_given_broker();
+    let folders = ["here", "there"].map(|name| site.process(name, gateway_more));
+    let mut running = folders.each_ref().map(|folder| folder.try_start(&["gateway"]).expect("each starts"));
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while running.iter_mut().all(Sluice::is_running) {
+        assert!(std::time::Instant::now() < deadline, "{}\n{}", folders[0].log(), folders[1].log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for (mut process, folder) in running.into_iter().zip(&folders) {
+        if process.is_running() {
+            assert_eq!(process.stop(), Some(0), "{}", folder.log());
+        } else {
+            let log = folder.log();
+            assert!(log.contains("another process is gateway \"gw\" too"), "{log}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Kafka"]
+fn of_two_gateways_of_one_id_on_two_machines_one_ends() {
+    check_that_one_of_two_ends("[spool]\ngateway = \"gw\"\n");
+}
+
+#[test]
+#[ignore = "needs Kafka"]
+fn of_two_gateways_of_one_id_without_spools_one_ends() {
+    check_that_one_of_two_ends("[spool]\ngateway = \"gw\"\nenabled = false\n");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod transport;
 pub mod normalize;
 
 pub mod forward;
+pub mod mirror;
 pub mod source;
 
 mod acl;

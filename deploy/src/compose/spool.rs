@@ -11,7 +11,7 @@ use records::{LogError, Topic};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Site, registered};
+use super::{Site, claim, registered};
 use crate::clock;
 use crate::cluster::{self, Cluster};
 use crate::command::Failure;
@@ -54,11 +54,23 @@ pub(super) fn open(
 /// This machine's name, which stands for the gateway's, can't be read.
 pub(super) fn forward(site: &mut Site<'_>, spool: Log, cluster: Cluster) -> Result<(), Failure> {
     let config = &site.config.spool;
-    let gateway = config.gateway.clone().map_or_else(cluster::host_name, Ok)?;
+    let gateway = name(site.config)?;
     let metrics = registered(forward::Metrics::register(&site.metrics))?;
     let forwarder = Forwarder { gateway, spool, cluster, options: options(config), metrics };
     site.supervisor.spawn("forwarder", |stop| async move { forwarder.run(stop).await });
     Ok(())
+}
+
+/// What this gateway is called, with a spool or without.
+///
+/// # Errors
+/// This machine's name, which stands for it when the configuration has none, can't be read.
+pub(super) fn name(config: &Config) -> Result<String, Failure> {
+    let instance = match &config.log.kind {
+        LogKind::Kafka(kafka) => kafka.instance.clone(),
+        LogKind::Embedded => None,
+    };
+    config.spool.gateway.clone().or(instance).map_or_else(cluster::host_name, Ok)
 }
 
 fn options(config: &SpoolConfig) -> forward::Options {
@@ -82,7 +94,10 @@ struct Forwarder {
 impl Forwarder {
     async fn run(self, stop: CancellationToken) -> Result<(), Box<dyn Error + Send + Sync>> {
         let Some(target) = self.meet(&stop).await? else { return Ok(()) };
-        let result = self.keep_forwarding(&target, &stop).await;
+        let result = tokio::select! {
+            result = self.keep_forwarding(&target, &stop) => result,
+            Err(taken) = claim::hold(&target, &self.gateway, &stop) => Err(taken),
+        };
         target.close().await;
         result
     }

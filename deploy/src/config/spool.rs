@@ -10,7 +10,7 @@ use super::{MS, SECOND};
 pub struct SpoolConfig {
     /// `false`: no spool; PUBACK waits for Kafka.
     pub is_enabled: bool,
-    /// Whose spool it is: no other gateway's name. This machine's name when absent.
+    /// Whose spool it is: no other gateway's name. When absent, what the process is called on Kafka.
     pub gateway: Option<String>,
     /// What it may take on disk; then devices wait.
     pub budget_bytes: u64,

@@ -34,7 +34,8 @@ pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> Option<Webhoo
     Some(WebhookConfig { secret_file: PathBuf::from(secret_file.unwrap_or_default()), options })
 }
 
-fn severity(from: &mut Section<'_>, default: Severity, problems: &mut Problems<'_>) -> Severity {
+/// `min_severity`, wherever it stands.
+pub(super) fn severity(from: &mut Section<'_>, default: Severity, problems: &mut Problems<'_>) -> Severity {
     let (at, path) = (from.span("min_severity"), from.path_of("min_severity"));
     let Some(text) = from.text("min_severity", problems) else { return default };
     let known = [Severity::Minor, Severity::Moderate, Severity::Severe, Severity::Extreme];

@@ -127,3 +127,17 @@ fn string(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&u16::try_from(text.len()).expect("a short text").to_be_bytes());
     out.extend_from_slice(text.as_bytes());
 }
+
+/// Publishes one reading of vibration at `time` and waits for its PUBACK.
+pub fn say(mqtt: SocketAddr, id: &str, password: &str, time: i64) {
+    use std::io::{Read, Write};
+    let mut stream = TcpStream::connect(mqtt).expect("the gateway listens");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket takes a timeout");
+    let mut bytes = connect(id, password);
+    let payload = format!(r#"{{"time": {time}, "vibration": 8.25}}"#);
+    publish(&mut bytes, &format!("up/{id}/telemetry"), 1, payload.as_bytes());
+    stream.write_all(&bytes).expect("the gateway reads");
+    let mut answer = [0; 8];
+    stream.read_exact(&mut answer).expect("CONNACK and PUBACK come");
+    assert_eq!(answer, [0x20, 2, 0, 0, 0x40, 2, 0, 1]);
+}

@@ -36,13 +36,20 @@ impl Site {
 
     /// The folder and configuration of a process of this name; `more` is added to the configuration.
     pub fn process(&self, instance: &str, more: &str) -> Folder {
+        let kafka = self.kafka();
+        Folder::new(&format!(
+            "[log]\nkind = \"kafka\"\npartitions = {PARTITIONS}\n[log.kafka]\n{kafka}\n\
+             instance = \"{instance}\"\nsession_timeout = \"6s\"\n{more}\n"
+        ))
+    }
+
+    /// Where it is, in the words of a configuration.
+    pub fn kafka(&self) -> String {
         let Site { brokers, prefix, copies } = self;
         let in_sync = copies.div_ceil(2);
-        Folder::new(&format!(
-            "[log]\nkind = \"kafka\"\npartitions = {PARTITIONS}\n[log.kafka]\nbrokers = \"{brokers}\"\n\
-             prefix = \"{prefix}\"\ninstance = \"{instance}\"\nreplication = {copies}\nmin_insync = {in_sync}\n\
-             session_timeout = \"6s\"\n{more}\n"
-        ))
+        format!(
+            "brokers = \"{brokers}\"\nprefix = \"{prefix}\"\nreplication = {copies}\nmin_insync = {in_sync}"
+        )
     }
 
     /// What is on the topics now.
@@ -60,7 +67,12 @@ impl Site {
     pub async fn log(&self, instance: &str) -> kafka::Log {
         let mut options = kafka::Options::new(self.brokers.clone(), instance);
         options.prefix.clone_from(&self.prefix);
-        for plan in options.topics.topics.iter_mut().chain([&mut options.topics.snapshots]) {
+        for plan in options
+            .topics
+            .topics
+            .iter_mut()
+            .chain([&mut options.topics.snapshots, &mut options.topics.mirrors])
+        {
             (plan.replication, plan.min_insync) = (1, 1);
             plan.cleanup = match plan.cleanup {
                 kafka::Cleanup::Compact => kafka::Cleanup::Compact,
@@ -75,5 +87,14 @@ impl Site {
         let metrics =
             kafka::Metrics::register(&prometheus::Registry::new()).expect("an empty registry takes all");
         kafka::Log::connect(options, metrics).await.expect("the topics are there")
+    }
+}
+
+/// Waits until a process has said so.
+pub fn wait_for_log(folder: &Folder, text: &str, patience: Duration) {
+    let deadline = std::time::Instant::now() + patience;
+    while !folder.log().contains(text) {
+        assert!(std::time::Instant::now() < deadline, "\"{text}\" is not said:\n{}", folder.log());
+        std::thread::sleep(Duration::from_millis(20));
     }
 }

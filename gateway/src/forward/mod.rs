@@ -13,6 +13,7 @@ mod load;
 
 mod budget;
 mod pace;
+mod uplink;
 
 mod error;
 mod metrics;
@@ -23,3 +24,4 @@ pub use error::ForwardError;
 pub use metrics::Metrics;
 pub use options::Options;
 pub use run::{Spool, run};
+pub(crate) use uplink::Uplink;

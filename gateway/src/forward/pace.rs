@@ -4,7 +4,7 @@ use super::Options;
 use super::budget::Budget;
 use super::lanes::Room;
 use super::load::Freight;
-use std::time::Duration;
+use super::uplink::Uplink;
 use tokio::time::Instant;
 
 /// Shares of an append, so that neither lane can fill it alone.
@@ -15,35 +15,26 @@ const LIVE_QUARTERS: usize = 3;
 pub(super) struct Pace {
     records: Budget,
     bytes: Budget,
-    uplink: Option<f64>,
-    /// Until then the uplink is busy with what was sent.
-    free_at: Instant,
-    /// Of one append.
-    append_bytes: usize,
+    uplink: Uplink,
 }
 
 impl Pace {
     pub fn new(options: &Options, now: Instant) -> Pace {
-        let uplink = options.uplink_bits_per_second.map(|bits| (bits as f64 / 8.0).max(1.0));
-        // With a thin uplink no append takes longer than a second.
-        let a_second = uplink.map_or(usize::MAX, |bytes| bytes as usize);
         Pace {
             records: Budget::new(options.backlog_records_per_second.into(), now),
             bytes: Budget::new(options.backlog_bytes_per_second.into(), now),
-            uplink,
-            free_at: now,
-            append_bytes: options.append_bytes.min(a_second),
+            uplink: Uplink::new(options.uplink_bits_per_second, options.append_bytes),
         }
     }
 
     /// Bytes of live records in one append.
     pub fn live_bytes(&self) -> usize {
-        self.append_bytes / 4 * LIVE_QUARTERS
+        self.uplink.append_bytes() / 4 * LIVE_QUARTERS
     }
 
     /// Up to what an append may be filled with backlog that holds so much of it already.
     pub fn backlog(&mut self, now: Instant, held: Freight) -> Room {
-        let cap = (self.append_bytes - self.live_bytes()).max(1);
+        let cap = (self.uplink.append_bytes() - self.live_bytes()).max(1);
         Room {
             records: held.records + self.records.level(now) as usize,
             bytes: cap.min(held.bytes + self.bytes.level(now) as usize),
@@ -69,14 +60,11 @@ impl Pace {
 
     /// So much is on its way to the target.
     pub fn sent(&mut self, bytes: usize, now: Instant) {
-        if let Some(per_second) = self.uplink {
-            let takes = Duration::try_from_secs_f64(bytes as f64 / per_second).unwrap_or(Duration::MAX / 4);
-            self.free_at = self.free_at.max(now) + takes;
-        }
+        self.uplink.sent(bytes, now);
     }
 
     /// When the next append may begin.
-    pub fn free_at(&self) -> Instant {
-        self.free_at
+    pub fn free_at(&self) -> Option<Instant> {
+        self.uplink.free_at()
     }
 }

@@ -166,7 +166,7 @@ impl<C: Consumer, P: Producer> Forwarder<C, P> {
         let append_at = match &self.under_way {
             Some(UnderWay { step: Step::BackingOff(until), .. }) => Some(*until),
             Some(_) => None,
-            None => (!self.gathering.is_empty()).then(|| self.pace.free_at()),
+            None => self.pace.free_at().filter(|_| !self.gathering.is_empty()),
         };
         let backlog_at = self.held.is_some().then(|| self.pace.backlog_ready_at());
         // What may go already waits for something else than time.
@@ -200,7 +200,7 @@ impl<C: Consumer, P: Producer> Forwarder<C, P> {
             Some(UnderWay { step: Step::BackingOff(until), load, attempt }) if until <= now => {
                 (load, attempt)
             }
-            None if !self.gathering.is_empty() && self.pace.free_at() <= now => {
+            None if !self.gathering.is_empty() && self.pace.free_at().is_none_or(|at| at <= now) => {
                 (std::mem::take(&mut self.gathering), 0)
             }
             other => {

@@ -8,7 +8,7 @@ pub mod mapping;
 mod senml;
 mod unit;
 
-use records::{Body, Crs, Name, Observation, Quarantined, Reason, Timestamp};
+use records::{Body, Crs, LARGEST_RECORD_BYTES, Name, Observation, Quarantined, Reason, Timestamp};
 
 pub(crate) use coordinates::locate;
 pub use frame::state;
@@ -110,8 +110,64 @@ impl Rejection {
     }
 }
 
+/// A payload of fewer bytes makes no record that a log would not take.
+const HARMLESS: usize = 64 << 10;
+
+/// Refuses what no log takes: at this door, once, and not by a log that would be offered it for ever.
+pub(crate) fn fit(normalized: Normalized, payload: usize) -> Normalized {
+    let Ok(observations) = &normalized else { return normalized };
+    if payload < HARMLESS {
+        return normalized;
+    }
+    let mut bytes = Vec::new();
+    for observation in observations.as_slice() {
+        bytes.clear();
+        observation.encode(&mut bytes);
+        if bytes.len() > LARGEST_RECORD_BYTES {
+            let detail =
+                format!("it makes a record of {} bytes; one may have {LARGEST_RECORD_BYTES}", bytes.len());
+            return Err(Rejection::new(Reason::TooLarge, detail));
+        }
+    }
+    normalized
+}
+
 /// As many whole characters as fit in `max` bytes.
 pub(crate) fn start_of(text: &str, max: usize) -> &str {
     let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use records::{Quality, Quantity, Reading};
+
+    fn observed(readings: usize) -> Normalized {
+        let quantity = Quantity::from_name(&"q".repeat(1000));
+        let reading = Reading { quantity, value: 1.0, quality: Quality::default() };
+        let at = Timestamp(0);
+        Ok(Observations::One(Observation {
+            device: Name::new("d-1"),
+            epoch: 0,
+            sequence: None,
+            device_time: None,
+            event_time: at,
+            ingest_time: at,
+            position: None,
+            stated: None,
+            is_late: false,
+            body: Body::Readings(vec![reading; readings]),
+        }))
+    }
+
+    #[test]
+    fn what_no_log_takes_is_refused_at_the_door() {
+        let most = LARGEST_RECORD_BYTES / 1100;
+        assert_eq!(fit(observed(most), most * 1000), observed(most));
+        let refused =
+            fit(observed(most * 11 / 10 + 20), most * 1100).expect_err("a log would refuse it for ever");
+        assert_eq!(refused.reason, Reason::TooLarge);
+        assert!(refused.detail.contains("16711680"), "{}", refused.detail);
+    }
 }

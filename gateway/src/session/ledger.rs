@@ -5,7 +5,7 @@ use super::{Sender, scratch};
 use crate::Limits;
 use crate::fanout::Publication;
 use crate::gateway::Gate;
-use crate::normalize::{Arrival, Normalized, Rejection};
+use crate::normalize::{self, Arrival, Normalized, Rejection};
 use crate::outage::{Closed, Waiting, backoff};
 use crate::packet::{Acknowledgement, Publish, QoS, ReasonCode, Version, acknowledge};
 use bytes::BytesMut;
@@ -79,7 +79,7 @@ impl Ledger {
     ) {
         let work = self.gathering.get_or_insert_with(scratch::work);
         let key = sender.id.as_bytes();
-        let code = match normalized {
+        let code = match normalize::fit(normalized, publish.payload.len()) {
             Ok(observations) => {
                 for observation in observations.as_slice() {
                     work.telemetry.push_with(key, |bytes| observation.encode(bytes));

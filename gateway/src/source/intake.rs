@@ -2,7 +2,7 @@
 //!
 //! The session's ledger does the same for one device; here a batch goes to as many partitions as its devices have.
 
-use crate::normalize::{Arrival, Normalized};
+use crate::normalize::{self, Arrival, Normalized};
 use crate::outage::{Closed, Outage, append_until_durable};
 use crate::{Limits, Metrics};
 use records::{Batch, Device, Producer, Reason, Record, Topic, TopicPartition, partition_of};
@@ -59,7 +59,7 @@ impl<P: Producer> Intake<P> {
         normalized: Normalized,
     ) {
         let key = arrival.device.as_bytes();
-        match normalized {
+        match normalize::fit(normalized, payload.len()) {
             Ok(observations) => {
                 let batch = self.batch(Topic::Telemetry, key);
                 for observation in observations.as_slice() {

@@ -1,5 +1,6 @@
 //! The log as its users hold it.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,6 +58,16 @@ impl Log {
     /// A living reader of the same group is fenced.
     pub fn consumer(&self, group: &str, topics: &[Topic]) -> EmbeddedConsumer {
         EmbeddedConsumer::new(Arc::clone(&self.handle), group, topics)
+    }
+
+    /// The same, from these offsets on, whatever the group has committed; without one, from the oldest record.
+    pub fn consumer_from(
+        &self,
+        group: &str,
+        topics: &[Topic],
+        from: BTreeMap<TopicPartition, Offset>,
+    ) -> EmbeddedConsumer {
+        self.consumer(group, topics).beginning_at(from)
     }
 
     /// The input of `job`: these partitions of `topic`. Pipes of one job with other partitions run beside it.

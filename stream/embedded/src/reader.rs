@@ -1,6 +1,6 @@
 //! The two kinds of readers: [`EmbeddedConsumer`] and [`EmbeddedPipe`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use records::{Batch, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Topic, TopicPartition};
@@ -15,6 +15,8 @@ use crate::shared::{Handle, Shared};
 /// Reads topics at least once. A second one of the same group takes over from the first.
 pub struct EmbeddedConsumer {
     reader: Reader,
+    /// Where to begin, instead of where the group has committed.
+    from: Option<BTreeMap<TopicPartition, Offset>>,
 }
 
 /// Reads partitions of a topic exactly once. A second one of the same job takes over the partitions they share.
@@ -41,7 +43,22 @@ impl EmbeddedConsumer {
         let topics = topics.iter().enumerate().filter(is_first).map(|(_, topic)| *topic);
         let partitions =
             topics.flat_map(|topic| layout.of(topic)).filter_map(|at| layout.index(at)).collect();
-        EmbeddedConsumer { reader: Reader::new(handle, ReaderName::Group(group.to_owned()), partitions) }
+        let reader = Reader::new(handle, ReaderName::Group(group.to_owned()), partitions);
+        EmbeddedConsumer { reader, from: None }
+    }
+
+    pub(crate) fn beginning_at(mut self, from: BTreeMap<TopicPartition, Offset>) -> EmbeddedConsumer {
+        self.from = Some(from);
+        self
+    }
+
+    fn positions(&self, standings: &[Standing]) -> Vec<Offset> {
+        let Some(from) = &self.from else {
+            return standings.iter().map(|standing| standing.position.next).collect();
+        };
+        let shared = self.reader.shared();
+        let at = |index: &usize| from.get(&shared.partitions[*index].at).copied().unwrap_or(0);
+        self.reader.cursor.seat.partitions.iter().map(at).collect()
     }
 }
 
@@ -49,7 +66,7 @@ impl Consumer for EmbeddedConsumer {
     async fn poll(&mut self) -> Result<Option<Fetched>, LogError> {
         if !self.reader.is_registered {
             let Some(standings) = self.reader.register(false).await? else { return Ok(None) };
-            let positions: Vec<_> = standings.iter().map(|standing| standing.position.next).collect();
+            let positions = self.positions(&standings);
             self.reader.start(&positions)?;
         }
         self.reader.cursor.poll().await

@@ -158,7 +158,7 @@ async fn export_gives_what_was_selected() {
     let dir = tempfile::tempdir().unwrap();
     let log = filled(dir.path()).await;
     let origin = Some(Origin { gateway: "g", spool: 3, offset: 7 });
-    let forwarded = Batch::from_iter([Entry { key: b"k", value: b"v", origin }]);
+    let forwarded = Batch::from_iter([Entry { key: b"k", value: b"v", origin, mirrored: None }]);
     append(&log, at(Topic::Telemetry, 2), forwarded).await;
     let select = |from, limit, partition| {
         let selection = Selection { topic: Topic::Telemetry, partition, from, limit };

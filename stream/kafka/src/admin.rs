@@ -130,6 +130,28 @@ impl Admin {
         Ok(self.planned().flat_map(|(name, plan)| violation::of(name, &plan, &states)).collect())
     }
 
+    /// How many partitions each of `topics` has, when they and the topic `mirrors` are fit for a mirror's copies: how
+    /// many, and how long records stay, is for their owner to say.
+    ///
+    /// # Errors
+    /// [`ConnectError::Topics`]; [`ConnectError::Unavailable`].
+    pub(crate) async fn check_target(&self, topics: &[Topic]) -> Result<BTreeMap<Topic, u32>, ConnectError> {
+        let states = self.describe().await?;
+        let found = |name: &str| states.iter().find(|state| state.name == name).map_or(0, |at| at.partitions);
+        let any_age = Cleanup::Delete { age: Some(Duration::ZERO), bytes: Some(0) };
+        let wanted = topics.iter().map(|topic| {
+            let name = self.names.of(*topic);
+            (name, TopicPlan { partitions: found(name), cleanup: any_age, ..self.plans[*topic] })
+        });
+        let wanted = wanted.chain([(self.names.mirrors(), self.plans.mirrors)]);
+        let violations: Vec<_> =
+            wanted.flat_map(|(name, plan)| violation::of(name, &plan, &states)).collect();
+        if !violations.is_empty() {
+            return Err(ConnectError::Topics(violations));
+        }
+        Ok(topics.iter().map(|topic| (*topic, found(self.names.of(*topic)))).collect())
+    }
+
     /// The offset behind the newest record of every partition of the log's topics, which must be there.
     ///
     /// # Errors
@@ -154,7 +176,9 @@ impl Admin {
 
     fn planned(&self) -> impl Iterator<Item = (&str, TopicPlan)> {
         let topics = Topic::ALL.into_iter().map(|topic| (self.names.of(topic), self.plans[topic]));
-        topics.chain([(self.names.snapshots(), self.plans.snapshots)])
+        let ours =
+            [(self.names.snapshots(), self.plans.snapshots), (self.names.mirrors(), self.plans.mirrors)];
+        topics.chain(ours)
     }
 
     /// Waits until what was made has leaders.

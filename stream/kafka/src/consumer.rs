@@ -1,5 +1,6 @@
 //! The consumer: at least once, its place kept by the group.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use records::{Consumer, Fetched, LogError, Offset, Topic, TopicPartition};
 
-use crate::error::log_error;
+use crate::error::{Refused, log_error, unavailable};
 use crate::reading::Reading;
 use crate::rebalances::{Beginning, Item, Rebalances, Start};
 use crate::settings;
@@ -28,22 +29,39 @@ pub struct KafkaConsumer {
     shared: Arc<Shared>,
     group: String,
     topics: Vec<Topic>,
+    /// What it is called in its group.
+    instance: String,
+    /// Until it joins.
+    beginning: Option<Box<dyn Beginning>>,
     reading: Option<Reading>,
 }
 
 impl KafkaConsumer {
-    pub(crate) fn new(shared: Arc<Shared>, group: &str, topics: &[Topic]) -> KafkaConsumer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        group: &str,
+        topics: &[Topic],
+        beginning: Box<dyn Beginning>,
+    ) -> KafkaConsumer {
         let group = shared.names.group(group);
-        KafkaConsumer { shared, group, topics: topics.to_vec(), reading: None }
+        let (topics, instance, beginning) =
+            (topics.to_vec(), shared.options.instance.clone(), Some(beginning));
+        KafkaConsumer { shared, group, topics, instance, beginning, reading: None }
+    }
+
+    pub(crate) fn called(mut self, instance: &str) -> KafkaConsumer {
+        instance.clone_into(&mut self.instance);
+        self
     }
 
     fn reading(&mut self) -> Result<&mut Reading, LogError> {
-        if self.reading.is_none() {
-            let config = settings::reader(&self.shared.options, &self.group);
-            let beginning = Box::new(WhereCommitted);
+        if let Some(beginning) = self.beginning.take() {
+            let mut config = settings::reader(&self.shared.options, &self.group);
+            config.set("group.instance.id", &self.instance);
             self.reading = Some(Reading::begin(&self.shared, &config, &self.topics, beginning)?);
         }
-        Ok(self.reading.as_mut().expect("it has begun"))
+        let reading = self.reading.as_mut();
+        reading.ok_or_else(|| unavailable(Refused("this reader could not be made".to_owned())))
     }
 
     fn list(&self, offsets: &[(TopicPartition, Offset)]) -> Result<TopicPartitionList, KafkaError> {
@@ -96,7 +114,7 @@ fn is_passing(error: &KafkaError) -> bool {
 }
 
 /// A consumer begins where its group has committed, or at the oldest record.
-struct WhereCommitted;
+pub(crate) struct WhereCommitted;
 
 impl Beginning for WhereCommitted {
     fn begin(
@@ -111,6 +129,23 @@ impl Beginning for WhereCommitted {
             committed: offset.unwrap_or(0),
         };
         Ok(committed.into_iter().map(start).collect())
+    }
+
+    fn is_told(&self) -> bool {
+        false
+    }
+}
+
+/// A consumer begins where it was told, wherever its group is.
+pub(crate) struct From(pub BTreeMap<TopicPartition, Offset>);
+
+impl Beginning for From {
+    fn begin(&self, _: &BaseConsumer<Rebalances>, places: &[TopicPartition]) -> Result<Vec<Start>, LogError> {
+        let start = |place| {
+            let next = self.0.get(place).copied();
+            Start { next, snapshot: None, committed: next.unwrap_or(0) }
+        };
+        Ok(places.iter().map(start).collect())
     }
 
     fn is_told(&self) -> bool {

@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(cutting.skip_to(HERE, 5), 2);
         assert_eq!(cutting.skip_to(THERE, 9), 0, "nobody has asked for what was removed");
         for (place, offset) in records {
-            cutting.push(*place, *offset, Entry { key: b"k", value: b"v", origin: None });
+            cutting.push(*place, *offset, Entry { key: b"k", value: b"v", origin: None, mirrored: None });
         }
         let cut = cutting.take();
         cut.iter().map(|at| (at.partition.partition, at.first, at.batch.len(), at.lost)).collect()
@@ -137,9 +137,9 @@ mod tests {
     fn what_is_not_ours_any_more_is_left_out() {
         let mut cutting = Cutting::default();
         cutting.begin(HERE, Some(0));
-        cutting.push(HERE, 0, Entry { key: b"", value: b"", origin: None });
+        cutting.push(HERE, 0, Entry { key: b"", value: b"", origin: None, mirrored: None });
         cutting.end(HERE);
-        cutting.push(HERE, 1, Entry { key: b"", value: b"", origin: None });
+        cutting.push(HERE, 1, Entry { key: b"", value: b"", origin: None, mirrored: None });
         assert_eq!(cutting.take().len(), 1, "only what was read before");
     }
 }

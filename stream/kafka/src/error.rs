@@ -23,6 +23,16 @@ pub enum ConnectError {
     /// The topics are not what the log's promises need. Make or mend them.
     #[error("the topics are not as they must be: {}", violations(.0))]
     Topics(Vec<Violation>),
+    /// The deployment goes by another name than the mirror says, so that records could go round in circles.
+    #[error("the deployment at {brokers} is called {found}, not {asked}")]
+    Name {
+        /// Who was asked.
+        brokers: String,
+        /// As it was first called.
+        found: String,
+        /// As it is called now.
+        asked: String,
+    },
 }
 
 fn violations(all: &[Violation]) -> String {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use records::{AppendError, Batch, Offset, Producer, Topic, TopicPartition};
 
 use crate::admin::Admin;
+use crate::consumer::{From, WhereCommitted};
 use crate::error::{Refused, append_unavailable};
 use crate::names::Names;
 use crate::producer::Appender;
@@ -47,7 +48,23 @@ impl Log {
     ///
     /// A living reader of the same group in a process of the same name is fenced.
     pub fn consumer(&self, group: &str, topics: &[Topic]) -> KafkaConsumer {
-        KafkaConsumer::new(Arc::clone(&self.shared), group, topics)
+        KafkaConsumer::new(Arc::clone(&self.shared), group, topics, Box::new(WhereCommitted))
+    }
+
+    /// The same, from these offsets on, whatever the group has committed; without one, from the oldest record.
+    pub fn consumer_from(
+        &self,
+        group: &str,
+        topics: &[Topic],
+        from: BTreeMap<TopicPartition, Offset>,
+    ) -> KafkaConsumer {
+        KafkaConsumer::new(Arc::clone(&self.shared), group, topics, Box::new(From(from)))
+    }
+
+    /// A place of that name on this cluster, which one process has: a newer one that takes it fences the older. It
+    /// reads a quiet topic, because a group that reads nothing has no members.
+    pub fn seat(&self, name: &str) -> KafkaConsumer {
+        self.consumer(&format!("seat.{name}"), &[Topic::Audit]).called(name)
     }
 
     /// The input of `job`: the partitions of `topic` that the job's workers share among them.

@@ -4,6 +4,8 @@ use records::Topic;
 
 /// The topic where jobs keep their state.
 const SNAPSHOTS: &str = "snapshots";
+/// The topic where mirrors of other deployments note how far they are.
+const MIRRORS: &str = "mirrors";
 
 /// The names of one deployment.
 #[derive(Debug)]
@@ -11,6 +13,7 @@ pub(crate) struct Names {
     prefix: String,
     topics: [String; Topic::ALL.len()],
     snapshots: String,
+    mirrors: String,
 }
 
 impl Names {
@@ -19,6 +22,7 @@ impl Names {
             prefix: prefix.to_owned(),
             topics: Topic::ALL.map(|topic| format!("{prefix}{topic}")),
             snapshots: format!("{prefix}{SNAPSHOTS}"),
+            mirrors: format!("{prefix}{MIRRORS}"),
         }
     }
 
@@ -28,6 +32,15 @@ impl Names {
 
     pub fn snapshots(&self) -> &str {
         &self.snapshots
+    }
+
+    pub fn mirrors(&self) -> &str {
+        &self.mirrors
+    }
+
+    /// The transactional id of the mirror of `city`: a second one fences the first.
+    pub fn mirror(&self, city: &str) -> String {
+        format!("{}mirror.{city}", self.prefix)
     }
 
     /// The reverse of `of`.

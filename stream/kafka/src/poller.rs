@@ -92,10 +92,12 @@ impl Poller {
         else {
             return;
         };
+        let (origin, mirrored) = headers::whence(message);
         let entry = Entry {
             key: message.key().unwrap_or_default(),
             value: message.payload().unwrap_or_default(),
-            origin: headers::origin(message),
+            origin,
+            mirrored,
         };
         self.context().cutting().push(TopicPartition { topic, partition }, offset, entry);
     }

@@ -96,7 +96,7 @@ impl Appender {
                 .partition(partition)
                 .key(entry.key)
                 .payload(entry.value)
-                .headers(headers::write(entry.value, entry.origin));
+                .headers(headers::write(&entry));
             if let Err((error, _)) = client.send(record) {
                 return sent.failed(batch.len() - number, &error);
             }

@@ -43,13 +43,15 @@ pub struct TopicPlans {
     pub topics: [TopicPlan; Topic::ALL.len()],
     /// The topic `snapshots`, where jobs keep their state.
     pub snapshots: TopicPlan,
+    /// The topic `mirrors`, where mirrors of other deployments note how far they are; one partition.
+    pub mirrors: TopicPlan,
 }
 
 impl TopicPlans {
     /// The same on `brokers` brokers: as many replicas, at most three; writes wait for two of three.
     pub fn on_brokers(mut self, brokers: u32) -> TopicPlans {
         let replication = brokers.clamp(1, 3);
-        for plan in self.topics.iter_mut().chain([&mut self.snapshots]) {
+        for plan in self.topics.iter_mut().chain([&mut self.snapshots, &mut self.mirrors]) {
             plan.replication = replication;
             plan.min_insync = replication.saturating_sub(1).max(1);
         }
@@ -77,6 +79,7 @@ impl Default for TopicPlans {
                 topic(1, 30, 1),
             ],
             snapshots: TopicPlan { cleanup: Cleanup::Compact, ..topic(12, 0, 0) },
+            mirrors: TopicPlan { cleanup: Cleanup::Compact, ..topic(1, 0, 0) },
         }
     }
 }

@@ -1,33 +1,28 @@
 //! A pipe's producer: outputs, states and offsets of the input in one transaction.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
-use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
+use rdkafka::producer::{BaseRecord, Producer};
+use rdkafka::{ClientConfig, TopicPartitionList};
 use records::{LogError, Offset, Snapshot, TopicPartition};
 
 use crate::TokenSource;
-use crate::context::speak_as_client;
 use crate::error::{is_fenced, log_error};
-use crate::headers;
 use crate::names::Names;
 use crate::rebalances::Rebalances;
 use crate::snapshots;
+use crate::transactional::{NOT_ASKED, STEP, Transactional};
 
-/// How long one step may take before it is asked for again.
-const STEP: Duration = Duration::from_secs(10);
 /// Between two tries while the group decides.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The transactional producer of one worker of one job.
 pub(crate) struct Transactions {
-    client: ThreadedProducer<Places>,
+    producer: Transactional,
     names: Arc<Names>,
     job: String,
     /// Partitions of the topic of states.
@@ -77,11 +72,8 @@ impl Transactions {
         patience: Duration,
         tokens: Option<TokenSource>,
     ) -> Result<Transactions, KafkaError> {
-        let context = Places { tokens, places: Mutex::default() };
-        let client: ThreadedProducer<Places> = ThreadedProducer::from_config_and_context(config, context)?;
-        let transactions = Transactions { client, names, job: job.to_owned(), snapshot_partitions, patience };
-        transactions.again(|client| client.init_transactions(STEP))?;
-        Ok(transactions)
+        let producer = Transactional::begin(config, patience, tokens)?;
+        Ok(Transactions { producer, names, job: job.to_owned(), snapshot_partitions, patience })
     }
 
     /// Makes `work` visible, together or not at all, if `consumer` is still who reads its input. Blocks.
@@ -91,7 +83,7 @@ impl Transactions {
             let Err(error) = self.attempt(work, consumer) else { return Ok(()) };
             let code = error.rdkafka_error_code();
             if needs_abort(&error) {
-                self.again(|client| client.abort_transaction(STEP)).map_err(log_error)?;
+                self.producer.again(|client| client.abort_transaction(STEP)).map_err(log_error)?;
             }
             let is_deciding = matches!(
                 code,
@@ -113,37 +105,32 @@ impl Transactions {
             return Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::AssignmentLost));
         }
         let member = member.ok_or(KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownMemberId))?;
-        self.client.begin_transaction()?;
+        self.producer.client.begin_transaction()?;
         self.write(work)?;
         let offsets = self.offsets(&work.marks)?;
         if offsets.count() > 0 {
-            self.again(|client| client.send_offsets_to_transaction(&offsets, &member, STEP))?;
+            self.producer.again(|client| client.send_offsets_to_transaction(&offsets, &member, STEP))?;
         }
-        self.again(|client| client.commit_transaction(STEP))
+        self.producer.again(|client| client.commit_transaction(STEP))
     }
 
     fn write(&self, work: &mut Work) -> Result<(), KafkaError> {
         for (at, batch) in &work.outputs {
             let (topic, partition) = (self.names.of(at.topic), at.partition.cast_signed());
             for entry in batch.entries() {
-                let record = BaseRecord::with_opaque_to(topic, NOT_ASKED)
-                    .partition(partition)
-                    .key(entry.key)
-                    .payload(entry.value)
-                    .headers(headers::write(entry.value, entry.origin));
-                self.client.send(record).map_err(|(error, _)| error)?;
+                self.producer.send(topic, partition, &entry)?;
             }
         }
         if work.snapshots.is_empty() {
             return Ok(());
         }
-        self.context().clear();
+        self.producer.forget_places();
         for (number, (partition, snapshot)) in work.snapshots.iter().enumerate() {
             self.write_snapshot(number + 1, *partition, snapshot)?;
         }
         // Where they stand is noted in the same transaction, so it must be known before.
-        self.again(|client| client.flush(STEP))?;
-        let places = self.context().take();
+        self.producer.again(|client| client.flush(STEP))?;
+        let places = self.producer.take_places();
         for (number, (partition, _)) in work.snapshots.iter().enumerate() {
             let at = places.get(&(number + 1)).and_then(|at| Offset::try_from(*at).ok());
             let of_partition = |(place, _): &(&TopicPartition, &mut Mark)| place.partition == *partition;
@@ -160,7 +147,7 @@ impl Transactions {
         let mut asked = number;
         for piece in snapshots::pieces(&self.job, partition, snapshot) {
             let record = BaseRecord::with_opaque_to(self.names.snapshots(), asked).partition(at);
-            let sent = self.client.send(record.key(&piece.key).payload(&piece.value));
+            let sent = self.producer.client.send(record.key(&piece.key).payload(&piece.value));
             sent.map_err(|(error, _)| error)?;
             asked = NOT_ASKED;
         }
@@ -176,34 +163,6 @@ impl Transactions {
         }
         Ok(list)
     }
-
-    /// A step that is safe to ask for again, until it is done or can't be.
-    fn again(
-        &self,
-        step: impl Fn(&ThreadedProducer<Places>) -> Result<(), KafkaError>,
-    ) -> Result<(), KafkaError> {
-        let since = Instant::now();
-        loop {
-            match step(&self.client) {
-                Err(error) if is_passing(&error) && since.elapsed() < self.patience => {
-                    tracing::debug!(%error, "a step of a transaction is asked for again");
-                }
-                done => return done,
-            }
-        }
-    }
-
-    fn context(&self) -> &Places {
-        self.client.client().context()
-    }
-}
-
-fn is_passing(error: &KafkaError) -> bool {
-    match error {
-        KafkaError::Transaction(error) => error.is_retriable() && !error.txn_requires_abort(),
-        KafkaError::Flush(code) => *code == RDKafkaErrorCode::OperationTimedOut,
-        _ => false,
-    }
 }
 
 /// A transaction is open, and must not stay so. (After a fatal error it is over for us.)
@@ -212,40 +171,5 @@ fn needs_abort(error: &KafkaError) -> bool {
         KafkaError::Transaction(error) => error.txn_requires_abort() || error.is_retriable(),
         KafkaError::ConsumerCommit(_) => false,
         other => !other.rdkafka_error_code().is_some_and(is_fenced),
-    }
-}
-
-/// What a record is sent with whose place nobody asks for.
-const NOT_ASKED: usize = 0;
-
-/// Learns where some records stand.
-struct Places {
-    tokens: Option<TokenSource>,
-    places: Mutex<BTreeMap<usize, i64>>,
-}
-
-impl Places {
-    fn clear(&self) {
-        self.take();
-    }
-
-    fn take(&self) -> BTreeMap<usize, i64> {
-        std::mem::take(&mut *self.places.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl ClientContext for Places {
-    speak_as_client!();
-}
-
-impl ProducerContext for Places {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, asked: usize) {
-        // A failure makes the whole transaction fail, and is told there.
-        if let (Ok(message), true) = (result, asked != NOT_ASKED) {
-            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-            places.insert(asked, message.offset());
-        }
     }
 }

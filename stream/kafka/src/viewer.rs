@@ -71,7 +71,8 @@ pub fn view(
             Some(Ok(message)) => {
                 let place = TopicPartition { topic, partition: message.partition().unsigned_abs() };
                 let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
-                let entry = Entry { key, value, origin: headers::origin(&message) };
+                let (origin, mirrored) = headers::whence(&message);
+                let entry = Entry { key, value, origin, mirrored };
                 each(place, message.offset().unsigned_abs(), entry).map_err(ViewError::Output)?;
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => unread.retain(|number| *number != partition),

@@ -87,7 +87,7 @@ async fn commit_one_of_each(log: &Log) {
     let (observation, aggregate) = (bytes(OBSERVATION), bytes(AGGREGATE));
     let output = |topic, key: &'static str, value, origin| {
         assert!(Record::decode(value).is_ok(), "{key}");
-        let batch = Batch::from_iter([Entry { key: key.as_bytes(), value, origin }]);
+        let batch = Batch::from_iter([Entry { key: key.as_bytes(), value, origin, mirrored: None }]);
         (TopicPartition { topic, partition: partition_of(key.as_bytes(), log.partitions(topic)) }, batch)
     };
     let outputs = vec![

@@ -12,7 +12,7 @@ use prometheus::Registry;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use records::{Consumer, Delivery, Fetched, LogError, Pipe, Producer, TopicPartition};
+use records::{Batch, Consumer, Delivery, Fetched, LogError, Pipe, Producer, Topic, TopicPartition};
 use tokio::time::timeout;
 
 const PLACE: TopicPartition = TopicPartition { topic: IN, partition: 0 };
@@ -133,4 +133,37 @@ async fn remove_below(topic: &str, oldest: i64) {
     list.add_partition_offset(topic, 0, Offset::Offset(oldest)).unwrap();
     let removed = admin.delete_records(&list, &AdminOptions::new()).await.unwrap();
     removed.elements().iter().for_each(|at| at.error().unwrap());
+}
+
+/// However much is handed over at once, no more is on its way than the bound says, and all of it arrives.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka"]
+async fn appends_wait_while_too_much_is_on_its_way() {
+    const BOUND: usize = 1 << 20;
+    const APPENDS: usize = 200;
+    let mut options = options(&prefix("bound"), "test", 1);
+    options.max_pending_bytes = BOUND;
+    kafka::admin::Admin::connect(&options).unwrap().create().await.unwrap();
+    let registry = Registry::new();
+    let log = Log::connect(options, metrics_in(&registry)).await.unwrap();
+    let pending = || {
+        let families = registry.gather();
+        let found = families.iter().find(|family| family.name() == "sluice_kafka_pending_bytes").unwrap();
+        found.get_metric()[0].get_gauge().get_value() as usize
+    };
+    let place = TopicPartition { topic: Topic::Telemetry, partition: 0 };
+    let mut appends = tokio::task::JoinSet::new();
+    for _ in 0..APPENDS {
+        let log = log.clone();
+        let mut batch = Batch::new();
+        (0..10).for_each(|_| batch.push(b"key", &[7; 10_000]));
+        appends.spawn(async move { log.append(vec![(place, batch)]).await });
+    }
+    let mut most = 0;
+    while let Some(done) = appends.join_next().await {
+        done.unwrap().unwrap();
+        most = most.max(pending());
+    }
+    assert!(most <= BOUND && most > BOUND / 2, "{most}: the bound is reached and kept");
+    assert_eq!(log.ends().await.unwrap()[&place], APPENDS as u64 * 10);
 }

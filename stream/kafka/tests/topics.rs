@@ -18,9 +18,9 @@ async fn topics_are_made_once_and_as_planned() {
     let admin = Admin::connect(&options).unwrap();
     assert_eq!(admin.describe().await.unwrap(), []);
     let missing = admin.check().await.unwrap();
-    assert_eq!(missing.len(), Topic::ALL.len() + 1);
+    assert_eq!(missing.len(), Topic::ALL.len() + 2);
     assert!(missing.iter().all(|violation| matches!(violation, Violation::Missing { .. })));
-    assert_eq!(admin.create().await.unwrap().len(), Topic::ALL.len() + 1);
+    assert_eq!(admin.create().await.unwrap().len(), Topic::ALL.len() + 2);
     assert_eq!(admin.create().await.unwrap(), Vec::<String>::new());
     assert_eq!(admin.check().await.unwrap(), []);
     let states = admin.describe().await.unwrap();

@@ -1,16 +1,20 @@
 //! Records as bytes, back to back.
 
-use crate::Origin;
+use crate::{Mirrored, Origin};
 
 /// In the first length of a record: it was forwarded, and its origin follows the lengths.
 const IS_FORWARDED: u32 = 1 << 31;
-/// No key is longer: what is above is for flags.
-const MAX_KEY: usize = (1 << 30) - 1;
+/// The same: it came from another deployment, and whence follows the origin.
+const IS_MIRRORED: u32 = 1 << 30;
+const FLAGS: u32 = IS_FORWARDED | IS_MIRRORED;
+/// No key is longer: what is above is for flags, more of which may come.
+const MAX_KEY: usize = (1 << 28) - 1;
 
 /// Records as bytes, back to back: `u32 key length, u32 value length, key, value`, little endian.
 ///
 /// A forwarded record has bit 31 of its key length set and its origin before the key: `u64 spool, u64 offset, u8
-/// length, gateway`. One allocation for many records; the embedded log stores these bytes as they are.
+/// length, gateway`; a mirrored one has bit 30 set, and then `u32 partition, u64 offset, u8 length, trail`. One
+/// allocation for many records; the embedded log stores these bytes as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     bytes: Vec<u8>,
@@ -26,6 +30,8 @@ pub struct Entry<'a> {
     pub value: &'a [u8],
     /// Of a forwarded record: whence it came.
     pub origin: Option<Origin<'a>>,
+    /// Of one that came from another deployment: by which way.
+    pub mirrored: Option<Mirrored<'a>>,
 }
 
 impl Batch {
@@ -57,17 +63,22 @@ impl Batch {
         self.push_with(key, |bytes| bytes.extend_from_slice(value));
     }
 
-    /// Adds a record with its origin, if it has one.
+    /// Adds a record with what is known of where it came from.
     pub fn push_entry(&mut self, entry: Entry<'_>) {
-        let Some(origin) = entry.origin else { return self.push(entry.key, entry.value) };
-        let gateway = u8::try_from(origin.gateway.len()).expect("a gateway's id is at most 255 bytes");
+        let flags = entry.origin.map_or(0, |_| IS_FORWARDED) | entry.mirrored.map_or(0, |_| IS_MIRRORED);
         self.bytes.reserve(entry.len());
-        self.bytes.extend_from_slice(&(key_length(entry.key) | IS_FORWARDED).to_le_bytes());
+        self.bytes.extend_from_slice(&(key_length(entry.key) | flags).to_le_bytes());
         self.bytes.extend_from_slice(&length(entry.value.len()).to_le_bytes());
-        self.bytes.extend_from_slice(&origin.spool.to_le_bytes());
-        self.bytes.extend_from_slice(&origin.offset.to_le_bytes());
-        self.bytes.push(gateway);
-        self.bytes.extend_from_slice(origin.gateway.as_bytes());
+        if let Some(origin) = entry.origin {
+            self.bytes.extend_from_slice(&origin.spool.to_le_bytes());
+            self.bytes.extend_from_slice(&origin.offset.to_le_bytes());
+            push_name(&mut self.bytes, origin.gateway);
+        }
+        if let Some(mirrored) = entry.mirrored {
+            self.bytes.extend_from_slice(&mirrored.partition.to_le_bytes());
+            self.bytes.extend_from_slice(&mirrored.offset.to_le_bytes());
+            push_name(&mut self.bytes, mirrored.trail);
+        }
         self.bytes.extend_from_slice(entry.key);
         self.bytes.extend_from_slice(entry.value);
         self.count += 1;
@@ -140,7 +151,8 @@ impl Entry<'_> {
     #[allow(clippy::len_without_is_empty, reason = "no record takes no bytes")]
     pub fn len(&self) -> usize {
         let origin = self.origin.map_or(0, |origin| 17 + origin.gateway.len());
-        8 + origin + self.key.len() + self.value.len()
+        let mirrored = self.mirrored.map_or(0, |mirrored| 13 + mirrored.trail.len());
+        8 + origin + mirrored + self.key.len() + self.value.len()
     }
 }
 
@@ -152,19 +164,40 @@ fn split_entry(bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
         0 => (None, rest),
         _ => split_origin(rest).map(|(origin, rest)| (Some(origin), rest))?,
     };
-    let (key, rest) = rest.split_at_checked((key_len & !IS_FORWARDED) as usize)?;
+    let (mirrored, rest) = match key_len & IS_MIRRORED {
+        0 => (None, rest),
+        _ => split_mirrored(rest).map(|(mirrored, rest)| (Some(mirrored), rest))?,
+    };
+    let (key, rest) = rest.split_at_checked((key_len & !FLAGS) as usize)?;
     let (value, rest) = rest.split_at_checked(value_len)?;
-    Some((Entry { key, value, origin }, rest))
+    Some((Entry { key, value, origin, mirrored }, rest))
 }
 
 fn split_origin(bytes: &[u8]) -> Option<(Origin<'_>, &[u8])> {
     let (spool, rest) = bytes.split_first_chunk::<8>()?;
     let (offset, rest) = rest.split_first_chunk::<8>()?;
-    let (len, rest) = rest.split_first()?;
-    let (gateway, rest) = rest.split_at_checked(usize::from(*len))?;
-    let gateway = std::str::from_utf8(gateway).ok()?;
+    let (gateway, rest) = split_name(rest)?;
     let origin = Origin { gateway, spool: u64::from_le_bytes(*spool), offset: u64::from_le_bytes(*offset) };
     Some((origin, rest))
+}
+
+fn split_mirrored(bytes: &[u8]) -> Option<(Mirrored<'_>, &[u8])> {
+    let (partition, rest) = bytes.split_first_chunk::<4>()?;
+    let (offset, rest) = rest.split_first_chunk::<8>()?;
+    let (trail, rest) = split_name(rest)?;
+    let (partition, offset) = (u32::from_le_bytes(*partition), u64::from_le_bytes(*offset));
+    Some((Mirrored { trail, partition, offset }, rest))
+}
+
+fn split_name(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (len, rest) = bytes.split_first()?;
+    let (name, rest) = rest.split_at_checked(usize::from(*len))?;
+    Some((std::str::from_utf8(name).ok()?, rest))
+}
+
+fn push_name(bytes: &mut Vec<u8>, name: &str) {
+    bytes.push(u8::try_from(name.len()).expect("names of gateways and trails are at most 255 bytes"));
+    bytes.extend_from_slice(name.as_bytes());
 }
 
 fn key_length(key: &[u8]) -> u32 {

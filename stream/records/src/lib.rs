@@ -15,6 +15,7 @@ mod crs;
 mod device;
 mod log;
 mod memory;
+mod mirrored;
 mod observation;
 mod origin;
 mod partition;
@@ -41,6 +42,7 @@ pub use log::{
     TopicPartition,
 };
 pub use memory::{MemoryConsumer, MemoryLog, MemoryPipe};
+pub use mirrored::Mirrored;
 pub use observation::{Body, Observation, Passage, Reading, Status, TagRead, VehicleClass};
 pub use origin::Origin;
 pub use partition::partition_of;
@@ -53,6 +55,9 @@ pub use sum::ExactSum;
 pub use tick::Tick;
 pub use time::{Timestamp, Window};
 pub use topic::Topic;
+
+/// No record's value is larger: every log takes it, with its key and headers.
+pub const LARGEST_RECORD_BYTES: usize = (16 << 20) - (64 << 10);
 
 /// A short name (device, area, alert): up to 23 bytes without an allocation, cheap to clone beyond.
 pub type Name = smol_str::SmolStr;

@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use records::{Batch, Entry, Fetched, Origin, Topic, TopicPartition};
+use records::{Batch, Entry, Fetched, Mirrored, Origin, Topic, TopicPartition};
 use std::sync::Arc;
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -34,7 +34,7 @@ fn entries() -> impl Strategy<Value = Vec<Forwarded>> {
 fn entry(((key, value), origin): &Forwarded) -> Entry<'_> {
     let origin =
         origin.as_ref().map(|(gateway, spool, offset)| Origin { gateway, spool: *spool, offset: *offset });
-    Entry { key, value, origin }
+    Entry { key, value, origin, mirrored: None }
 }
 
 proptest! {
@@ -121,7 +121,7 @@ fn golden_bytes() {
     assert_eq!(batch.as_bytes(), plain);
     batch.clear();
     let origin = Some(Origin { gateway: "gw", spool: 0x0102_0304, offset: 258 });
-    batch.push_entry(Entry { key: b"d1", value: b"v", origin });
+    batch.push_entry(Entry { key: b"d1", value: b"v", origin, mirrored: None });
     let lengths = [2, 0, 0, 0x80, 1, 0, 0, 0];
     let from = [4, 3, 2, 1, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 2, b'g', b'w'];
     assert_eq!(batch.as_bytes(), [&lengths[..], &from, b"d1v"].concat());
@@ -131,7 +131,24 @@ fn golden_bytes() {
 #[test]
 fn an_origin_that_is_no_text_is_refused() {
     let origin = Some(Origin { gateway: "g", spool: 0, offset: 0 });
-    let mut bytes: Vec<u8> = Batch::from_iter([Entry { key: b"", value: b"", origin }]).as_bytes().to_vec();
+    let mut bytes: Vec<u8> =
+        Batch::from_iter([Entry { key: b"", value: b"", origin, mirrored: None }]).as_bytes().to_vec();
     *bytes.last_mut().expect("the gateway's id is last") = 0xff;
     assert_eq!(Batch::from_bytes(bytes), None);
+}
+
+#[test]
+fn the_way_from_another_deployment_comes_back_as_it_was_pushed() {
+    let way = Mirrored { trail: "guangzhou,guangdong", partition: 3, offset: 1 << 40 };
+    let mirrored = Some(way);
+    for origin in [None, Some(Origin { gateway: "west", spool: 7, offset: 9 })] {
+        let entry = Entry { key: b"d1", value: b"v", origin, mirrored };
+        let batch = Batch::from_iter([entry, Entry { mirrored: None, ..entry }]);
+        assert_eq!(batch.as_bytes().len(), entry.len() + Entry { mirrored: None, ..entry }.len());
+        let read = Batch::from_bytes(batch.as_bytes().to_vec()).expect("whole records");
+        let read: Vec<_> = read.entries().collect();
+        assert_eq!(read, [entry, Entry { mirrored: None, ..entry }]);
+    }
+    assert_eq!(way.city(), "guangzhou");
+    assert!(way.has_passed("guangdong") && !way.has_passed("guang"));
 }

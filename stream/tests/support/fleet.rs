@@ -270,7 +270,12 @@ fn push_forwarded(batch: &mut Batch, spool: usize, offset: u64, input: &Input) {
     let origin = Origin { gateway: ["a", "a", "b"][spool], spool: [1, 2, 1][spool], offset };
     let mut value = Vec::new();
     input.record.encode(&mut value);
-    batch.push_entry(Entry { key: input.key.as_bytes(), value: &value, origin: Some(origin) });
+    batch.push_entry(Entry {
+        key: input.key.as_bytes(),
+        value: &value,
+        origin: Some(origin),
+        mirrored: None,
+    });
 }
 
 /// Ticks that come late enough for every window and patience.

@@ -16,6 +16,10 @@ pub fn line(at: TopicPartition, offset: Offset, entry: Entry<'_>) -> Value {
     if let Some(origin) = entry.origin {
         line["origin"] = json!({ "gateway": origin.gateway, "spool": origin.spool, "offset": origin.offset });
     }
+    if let Some(mirrored) = entry.mirrored {
+        let (partition, offset) = (mirrored.partition, mirrored.offset);
+        line["mirrored"] = json!({ "trail": mirrored.trail, "partition": partition, "offset": offset });
+    }
     let (kind, said) = match Record::decode(entry.value) {
         Ok(record) => said(record),
         Err(error) => ("unreadable", json!({ "why": error.to_string(), "bytes": hexadecimal(entry.value) })),

@@ -65,7 +65,7 @@ pub async fn origins_come_back_as_written(engine: impl Engine) {
     };
     let mut written = Batch::new();
     for n in 0..COUNT {
-        written.push_entry(Entry { key: b"key", value: &value(n), origin: origin(n) });
+        written.push_entry(Entry { key: b"key", value: &value(n), origin: origin(n), mirrored: None });
     }
     append(&engine, place(IN, 1), written).await;
     let mut consumer = engine.consumer("origins", &[IN]);
@@ -73,7 +73,7 @@ pub async fn origins_come_back_as_written(engine: impl Engine) {
     while next < COUNT {
         let fetched = super::harness::soon(crate::Consumer::poll(&mut consumer)).await.expect("readable");
         for (offset, entry) in fetched.expect("open").entries() {
-            let expected = Entry { key: b"key", value: &value(next), origin: origin(next) };
+            let expected = Entry { key: b"key", value: &value(next), origin: origin(next), mirrored: None };
             assert_eq!((offset, entry), (next, expected));
             next += 1;
         }
