@@ -24,6 +24,9 @@ use crate::supervise::Chain;
 /// What a gateway writes.
 const TOPICS: &[Topic] = &[Topic::Telemetry, Topic::Quarantine, Topic::Audit];
 
+/// How long Kafka may take to answer at the end for what it was sent; the spool keeps what it does not.
+const CLOSING: Duration = Duration::from_secs(1);
+
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -83,7 +86,7 @@ impl Forwarder {
     async fn run(self, stop: CancellationToken) -> Result<(), Box<dyn Error + Send + Sync>> {
         let Some(target) = self.meet(&stop).await? else { return Ok(()) };
         let result = self.keep_forwarding(&target, &stop).await;
-        target.close().await;
+        let _ = tokio::time::timeout(CLOSING, target.close()).await;
         result
     }
 
@@ -91,7 +94,11 @@ impl Forwarder {
     async fn meet(&self, stop: &CancellationToken) -> Result<Option<Engine>, ConnectError> {
         let mut is_news = true;
         loop {
-            match self.cluster.connect().await {
+            let met = tokio::select! {
+                () = stop.cancelled() => return Ok(None),
+                met = self.cluster.connect() => met,
+            };
+            match met {
                 Ok(target) => return Ok(Some(target)),
                 Err(error @ ConnectError::Unavailable { .. }) => {
                     if std::mem::take(&mut is_news) {
