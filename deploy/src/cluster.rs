@@ -1,5 +1,7 @@
 //! The Kafka cluster that a configuration names.
 
+mod token;
+
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -92,6 +94,7 @@ pub fn options(config: &Config, kafka: &KafkaConfig) -> Result<kafka::Options, F
     if let Some(file) = &kafka.password_file {
         options.security.properties.insert("sasl.password".to_owned(), password(file)?);
     }
+    options.security.tokens = kafka.token_file.clone().map(token::source);
     options.max_pending_bytes = usize::try_from(kafka.max_pending_bytes).unwrap_or(usize::MAX);
     options.linger = kafka.linger;
     options.compression.clone_from(&kafka.compression);

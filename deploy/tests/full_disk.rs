@@ -2,50 +2,23 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use support::device::Device;
+use support::disk::Disk;
 use support::sluice::{Folder, http_get};
 
 const MESSAGES: usize = 120_000;
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A small disk of its own, taken away when dropped.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn mount(at: PathBuf) -> Disk {
-        std::fs::create_dir_all(&at).expect("the folder takes a mount point");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(&at).status();
-        assert!(mounted.expect("mount runs").success(), "a tmpfs can be mounted (as root)");
-        Disk(at)
-    }
-
-    /// Leaves only so much.
-    fn fill(&self, megabytes: usize) -> PathBuf {
-        let path = self.0.join("somebody-elses-data");
-        std::fs::write(&path, vec![0; megabytes << 20]).expect("there is room yet");
-        path
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
 
 #[test]
 #[ignore = "needs root for a small disk"]
 fn nothing_acknowledged_is_lost_and_all_goes_on_when_space_returns() {
     let folder = Folder::new("");
     let disk = Disk::mount(folder.dir.path().join("disk"));
-    move_data(&folder, &disk.0.join("data"));
+    folder.move_data(&disk.path().join("data"));
     let others = disk.fill(58);
     let password = folder.add_device("w-1", "weather", &[]);
     let sluice = folder.start();
@@ -87,12 +60,6 @@ fn nothing_acknowledged_is_lost_and_all_goes_on_when_space_returns() {
     let lines = folder.log().lines().count();
     assert!(lines < 60, "an outage is told once, not {lines} times:\n{}", folder.log());
     assert_eq!(sluice.stop(), Some(0));
-}
-
-fn move_data(folder: &Folder, data: &Path) {
-    let text = std::fs::read_to_string(&folder.config).expect("the file is there");
-    let text = text.replace(&format!("{:?}", folder.data()), &format!("{data:?}"));
-    std::fs::write(&folder.config, text).expect("the folder takes a file");
 }
 
 fn payload(index: usize, start: i64) -> Vec<u8> {

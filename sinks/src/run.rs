@@ -241,7 +241,7 @@ mod tests {
         let mut batch = Batch::new();
         for offset in 0..5_u64 {
             let origin = (offset % 2 == 0).then_some(Origin { gateway: "edge-7", spool: 3, offset });
-            batch.push_entry(Entry { key: b"air-1", value: &[offset as u8], origin });
+            batch.push_entry(Entry { key: b"air-1", value: &[offset as u8], origin, mirrored: None });
         }
         let partition = TopicPartition { topic: Topic::Observations, partition: 0 };
         let whole = Fetched { partition, first: 40, lost: 7, batch: Arc::new(batch) };

@@ -22,8 +22,12 @@ pub fn run(config: Option<&Path>, role: Role) -> Result<(), Failure> {
     let config = load(config)?;
     let rules = rules::load(config.stream.rules.as_deref())?;
     block_on(async {
-        let interrupted = interruption();
-        let sluice = Sluice::start(&config, rules, role).await?;
+        let mut interrupted = std::pin::pin!(interruption());
+        // A start may wait long for a Kafka that is away; nothing has been acknowledged by a part that is not built.
+        let sluice = tokio::select! {
+            () = &mut interrupted => return Ok(()),
+            started = Sluice::start(&config, rules, role) => started?,
+        };
         announce(&sluice.addresses);
         sluice.run_until(interrupted).await
     })

@@ -24,6 +24,9 @@ use crate::supervise::Chain;
 /// What a gateway writes.
 const TOPICS: &[Topic] = &[Topic::Telemetry, Topic::Quarantine, Topic::Audit];
 
+/// How long Kafka may take to answer at the end for what it was sent; the spool keeps what it does not.
+const CLOSING: Duration = Duration::from_secs(1);
+
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -98,7 +101,7 @@ impl Forwarder {
             result = self.keep_forwarding(&target, &stop) => result,
             Err(taken) = claim::hold(&target, &self.gateway, &stop) => Err(taken),
         };
-        target.close().await;
+        let _ = tokio::time::timeout(CLOSING, target.close()).await;
         result
     }
 
@@ -106,7 +109,11 @@ impl Forwarder {
     async fn meet(&self, stop: &CancellationToken) -> Result<Option<Engine>, ConnectError> {
         let mut is_news = true;
         loop {
-            match self.cluster.connect().await {
+            let met = tokio::select! {
+                () = stop.cancelled() => return Ok(None),
+                met = self.cluster.connect() => met,
+            };
+            match met {
                 Ok(target) => return Ok(Some(target)),
                 Err(error @ ConnectError::Unavailable { .. }) => {
                     if std::mem::take(&mut is_news) {

@@ -36,12 +36,17 @@ pub struct KafkaConfig {
     pub security: BTreeMap<String, String>,
     /// A file with the password of SASL and nothing else, so that no secret stands in the configuration.
     pub password_file: Option<PathBuf>,
+    /// A file with OAUTHBEARER's token (a JSON Web Token), read again whenever one is needed.
+    pub token_file: Option<PathBuf>,
     /// Anything else that librdkafka understands.
     pub properties: BTreeMap<String, String>,
 }
 
 /// What librdkafka can compress with.
 const COMPRESSIONS: [&str; 5] = ["none", "lz4", "zstd", "gzip", "snappy"];
+
+/// How to say who we are, in librdkafka's words.
+const MECHANISMS: [&str; 2] = ["sasl.mechanism", "sasl.mechanisms"];
 
 /// What keeps the log's promises, so nobody may set it.
 const OURS: [&str; 14] = [
@@ -77,6 +82,7 @@ impl Default for KafkaConfig {
             transaction_timeout: 30 * SECOND,
             security: BTreeMap::new(),
             password_file: None,
+            token_file: None,
             properties: BTreeMap::new(),
         }
     }
@@ -123,9 +129,19 @@ pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> KafkaConfig {
             problems,
         ),
         password_file: from.path("password_file", problems),
-        security: from.section("security", problems).into_texts(problems),
+        token_file: from.path("token_file", problems),
+        security: texts(from.section("security", problems), problems),
         properties: properties(from.section("properties", problems), problems),
     };
+    let is_by_token =
+        MECHANISMS.iter().any(|key| kafka.security.get(*key).is_some_and(|value| value == "OAUTHBEARER"));
+    if is_by_token && kafka.token_file.is_none() {
+        problems.add(
+            None,
+            from.path_of("token_file"),
+            "OAUTHBEARER needs the file that its token is read from",
+        );
+    }
     from.end(problems);
     kafka
 }
@@ -166,6 +182,20 @@ fn compression(from: &mut Section<'_>, default: String, problems: &mut Problems<
     found
 }
 
+/// librdkafka's words, which it judges itself.
+fn texts(from: Section<'_>, problems: &mut Problems<'_>) -> BTreeMap<String, String> {
+    let keys: Vec<_> =
+        from.keys().into_iter().map(|key| (from.span(&key), from.path_of(&key), key)).collect();
+    let values = from.into_texts(problems);
+    for (at, path, key) in keys {
+        let objection = values.get(&key).and_then(|value| kafka::objection(&key, value));
+        if let Some(objection) = objection {
+            problems.add(at, path, objection);
+        }
+    }
+    values
+}
+
 fn properties(from: Section<'_>, problems: &mut Problems<'_>) -> BTreeMap<String, String> {
     for key in OURS {
         if let Some(at) = from.span(key) {
@@ -174,7 +204,7 @@ fn properties(from: Section<'_>, problems: &mut Problems<'_>) -> BTreeMap<String
             problems.add(Some(at), from.path_of(key), message);
         }
     }
-    from.into_texts(problems)
+    texts(from, problems)
 }
 
 #[cfg(test)]
@@ -199,8 +229,9 @@ mod tests {
             session_timeout = "6s"
             transaction_timeout = "20s"
             password_file = "/run/secrets/kafka"
+            token_file = "/run/secrets/token"
             [log.kafka.security]
-            "security.protocol" = "SASL_SSL"
+            "security.protocol" = "SASL_PLAINTEXT"
             [log.kafka.properties]
             "socket.keepalive.enable" = "true"
         "#;
@@ -209,7 +240,7 @@ mod tests {
         assert_eq!(kafka.instance.as_deref(), Some("stream-1"));
         assert_eq!((kafka.replication, kafka.min_insync), (5, 3));
         assert_eq!(kafka.max_pending_bytes, 16 << 20);
-        assert_eq!(kafka.security["security.protocol"], "SASL_SSL");
+        assert_eq!(kafka.security["security.protocol"], "SASL_PLAINTEXT");
         assert_eq!(kafka.properties["socket.keepalive.enable"], "true");
     }
 

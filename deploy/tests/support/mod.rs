@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod course;
 pub mod device;
+pub mod disk;
 pub mod mosquitto;
 pub mod outcome;
 pub mod site;

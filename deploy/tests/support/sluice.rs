@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 /// A running `sluice`, killed when dropped.
@@ -36,6 +37,13 @@ impl Folder {
         self.dir.path().join("data")
     }
 
+    /// Lets the data be somewhere else.
+    pub fn move_data(&self, data: &Path) {
+        let text = std::fs::read_to_string(&self.config).expect("the file is there");
+        let text = text.replace(&format!("{:?}", self.data()), &format!("{data:?}"));
+        std::fs::write(&self.config, text).expect("the folder takes a file");
+    }
+
     /// What the log on standard error says so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("stderr.log")).unwrap_or_default()
@@ -65,8 +73,21 @@ impl Folder {
         self.try_start(&[]).unwrap_or_else(|| panic!("not ready; its log:\n{}", self.log()))
     }
 
-    /// The same with more arguments; `None` when it ends or says nothing for 30 s.
+    /// The same with more arguments; `None` when it ends or says nothing for 90 s: it waits 60 s for Kafka.
     pub fn try_start(&self, arguments: &[&str]) -> Option<Sluice> {
+        let (mut sluice, ready) = self.spawn(arguments);
+        let line = ready.recv_timeout(Duration::from_secs(90)).ok()?;
+        let pairs = line.split_whitespace().filter_map(|pair| pair.split_once('='));
+        sluice.addresses = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Some(sluice)
+    }
+
+    /// Starts it, and waits for nothing.
+    pub fn begin(&self, arguments: &[&str]) -> Sluice {
+        self.spawn(arguments).0
+    }
+
+    fn spawn(&self, arguments: &[&str]) -> (Sluice, Receiver<String>) {
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(self.dir.path().join("stderr.log"));
         let mut child = Command::new(binary())
@@ -86,11 +107,7 @@ impl Folder {
                 }
             }
         });
-        let mut sluice = Sluice { child, addresses: HashMap::new() };
-        let line = told.recv_timeout(Duration::from_secs(30)).ok()?;
-        let pairs = line.split_whitespace().filter_map(|pair| pair.split_once('='));
-        sluice.addresses = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Some(sluice)
+        (Sluice { child, addresses: HashMap::new() }, told)
     }
 }
 

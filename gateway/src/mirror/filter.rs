@@ -32,7 +32,7 @@ pub enum Quality {
 pub(super) enum Left {
     /// It has passed through the target already.
     BeenThere,
-    /// It is about the city's own work: ticks, operators' actions.
+    /// It is about the city's own work: ticks, operators' actions, the ledger.
     Kind,
     Area,
     Severity,
@@ -96,7 +96,9 @@ impl Filter {
             }
             Record::Sighting(sighting) => self.area(&sighting.area),
             Record::Device(device) => self.device(&device.id, &device.area),
-            Record::Tick(_) | Record::Action(_) | Record::Quarantined(_) => Err(Left::Kind),
+            Record::Tick(_) | Record::Action(_) | Record::Quarantined(_) | Record::Account(_) => {
+                Err(Left::Kind)
+            }
         }
     }
 

@@ -13,6 +13,7 @@
 //! ```
 
 mod state;
+mod token;
 mod violation;
 
 pub use state::TopicState;
@@ -34,7 +35,7 @@ use records::{Offset, Topic, TopicPartition};
 use crate::context::Asking;
 use crate::names::Names;
 use crate::settings::LARGEST_BYTES;
-use crate::{Cleanup, ConnectError, Options, TopicPlan, TopicPlans, settings};
+use crate::{Cleanup, ConnectError, Options, TopicPlan, TopicPlans, refusal, settings};
 
 /// How long a broker has for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,7 +45,7 @@ const SETTLING: Duration = Duration::from_secs(30);
 /// Speaks with the cluster about one deployment's topics.
 pub struct Admin {
     client: Arc<AdminClient<Asking>>,
-    brokers: String,
+    options: Options,
     names: Names,
     plans: TopicPlans,
 }
@@ -53,13 +54,20 @@ impl Admin {
     /// Speaks for the topics that `options` plan. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`ConnectError::Settings`].
+    /// [`ConnectError::Settings`]; [`ConnectError::Refused`] when there is no token where one is needed.
     pub fn connect(options: &Options) -> Result<Admin, ConnectError> {
         let context = Asking { tokens: options.security.tokens.clone() };
         let client = AdminClient::from_config_and_context(&settings::client(options), context)
             .map_err(ConnectError::Settings)?;
-        let (brokers, names) = (options.brokers.clone(), Names::new(&options.prefix));
-        Ok(Admin { client: Arc::new(client), brokers, names, plans: options.topics })
+        if options.is_by_token() {
+            token::give(&client, options.security.tokens.as_ref()).map_err(|why| ConnectError::Refused {
+                brokers: options.brokers.clone(),
+                why: why.to_string(),
+                settings: "sasl.mechanism and the token",
+            })?;
+        }
+        let (options, names) = (options.clone(), Names::new(&options.prefix));
+        Ok(Admin { client: Arc::new(client), plans: options.topics, options, names })
     }
 
     /// Makes the topics that are not there, as planned, and waits until every broker asked knows them. Tells the names
@@ -206,11 +214,21 @@ impl Admin {
         let client = Arc::clone(&self.client);
         let fetch = move || client.inner().fetch_metadata(None, PATIENCE);
         let fetched = tokio::task::spawn_blocking(fetch).await.expect("asking for metadata does not panic");
-        fetched.map_err(|source| self.unavailable(source))
+        match fetched {
+            Ok(metadata) => Ok(metadata),
+            Err(source) => Err(self.refusal().await.unwrap_or_else(|| self.unavailable(source))),
+        }
+    }
+
+    /// Whether no answer came because we are not let in.
+    async fn refusal(&self) -> Option<ConnectError> {
+        let options = self.options.clone();
+        let found = tokio::task::spawn_blocking(move || refusal::find(&options)).await;
+        found.expect("asking why does not panic")
     }
 
     fn unavailable(&self, source: KafkaError) -> ConnectError {
-        ConnectError::Unavailable { brokers: self.brokers.clone(), source }
+        ConnectError::Unavailable { brokers: self.options.brokers.clone(), source }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What librdkafka calls back, alike for every client.
 
 use std::error::Error;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
@@ -8,9 +10,17 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::TokenSource;
 
-/// librdkafka's log lines. It tells of every lost connection and mends it by itself, so nothing of this is an error.
+/// An outage is told once, however many clients feel it and however often each of them tries.
+const OUTAGE: Duration = Duration::from_secs(60);
+
+/// What librdkafka mends by itself, or tells whoever asked for it: a connection, a request, a step of a transaction that
+/// failed.
+const MENDED: &[&str] = &["FAIL", "REQTMOUT", "TXNERR", "ADDOFFSETS", "ADDPARTS"];
+
+/// librdkafka's log lines. None of them is an error: what it can't mend comes to us as one.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
     match level {
+        _ if MENDED.contains(&facility) => tracing::debug!(target: "librdkafka", facility, "{line}"),
         RDKafkaLogLevel::Debug | RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => {
             tracing::debug!(target: "librdkafka", facility, "{line}");
         }
@@ -25,9 +35,19 @@ pub(crate) fn note_error(error: &KafkaError, reason: &str) {
         Some(BrokerTransportFailure | Resolve) => tracing::debug!(%error, reason, "a broker is away"),
         // The end of a partition is no error: who reads states asks for it.
         Some(RDKafkaErrorCode::PartitionEOF) => {}
-        Some(AllBrokersDown) => tracing::warn!(reason, "no broker can be reached; trying again"),
+        Some(AllBrokersDown) if is_news() => {
+            tracing::warn!(reason, "no broker can be reached; nothing is lost, trying again");
+        }
+        Some(AllBrokersDown) => tracing::debug!(reason, "no broker can be reached"),
         _ => tracing::warn!(%error, reason, "Kafka"),
     }
+}
+
+/// Whether nobody has told of an outage for a while. Each new sign of one belongs to the last.
+fn is_news() -> bool {
+    static HEARD: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut heard = HEARD.lock().unwrap_or_else(PoisonError::into_inner);
+    heard.replace(Instant::now()).is_none_or(|before| before.elapsed() > OUTAGE)
 }
 
 /// A token for librdkafka.

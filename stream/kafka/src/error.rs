@@ -20,6 +20,16 @@ pub enum ConnectError {
         #[source]
         source: KafkaError,
     },
+    /// There are brokers, and they do not let us in. Change the settings.
+    #[error("Kafka at {brokers} does not let us in: {why}; see {settings}")]
+    Refused {
+        /// Who was asked.
+        brokers: String,
+        /// In librdkafka's words.
+        why: String,
+        /// Which of librdkafka's properties to look at.
+        settings: &'static str,
+    },
     /// The topics are not what the log's promises need. Make or mend them.
     #[error("the topics are not as they must be: {}", violations(.0))]
     Topics(Vec<Violation>),

@@ -87,6 +87,14 @@ impl Options {
     }
 }
 
+impl Options {
+    /// Whether a token says who we are.
+    pub(crate) fn is_by_token(&self) -> bool {
+        let mechanism = ["sasl.mechanism", "sasl.mechanisms"].map(|name| self.security.properties.get(name));
+        mechanism.into_iter().flatten().any(|mechanism| mechanism == "OAUTHBEARER")
+    }
+}
+
 impl fmt::Debug for Security {
     /// Names alone: values are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::consumer::BaseConsumer;
 use records::{Commit, Delivery, LogError, Offset, Pipe, Topic, TopicPartition};
@@ -16,6 +17,10 @@ use crate::settings;
 use crate::shared::Shared;
 use crate::snapshots::Snapshots;
 use crate::transactions::{Mark, Transactions, Work};
+
+/// How much longer than a transaction may be open a commit may take. It asks step by step, each with a time of its own,
+/// but librdkafka has been seen not to come back from one, for minutes, after the loss of a coordinator.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Reads a topic and writes others exactly once, sharing the partitions with the other workers of its job.
 ///
@@ -179,7 +184,17 @@ impl Pipe for KafkaPipe {
         let (transactions, consumer) = (Arc::clone(transactions), Arc::clone(&reading.consumer));
         let timer = self.shared.metrics.transaction_seconds.start_timer();
         let committing = move || transactions.commit(&mut work, &consumer).map(|()| work.marks);
-        let done = tokio::task::spawn_blocking(committing).await.expect("a commit does not panic");
+        let commit = tokio::task::spawn_blocking(committing);
+        let done = tokio::time::timeout(self.shared.options.transaction_timeout + GRACE, commit).await;
+        // A pipe that comes after fences this one before it asks what is committed, so whatever becomes of it is told.
+        let done = done.map_or_else(
+            |_| {
+                Err(unavailable(Refused(
+                    "a commit was given up: its transaction can't be open any more".to_owned(),
+                )))
+            },
+            |committed| committed.expect("a commit does not panic"),
+        );
         match done {
             Ok(marks) => {
                 timer.observe_duration();
