@@ -38,7 +38,7 @@ enum Command {
     Stream,
     /// Run the sinks and the console
     Sinks,
-    /// Tell another deployment what [mirror] says; on the embedded log `sluice all` does it
+    /// Tell another deployment what the section mirror says; on the embedded log `sluice all` does it
     Mirror,
     /// Run everything, and a simulated city that delivers its last 24 hours and then goes live
     Demo(command::demo::Arguments),
