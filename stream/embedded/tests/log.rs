@@ -306,7 +306,7 @@ async fn stats_tell_extent_and_lag() {
     consumer.commit(&[(T0, 1)]).await.unwrap();
     let check = |log: &Log| {
         let stats = log.stats();
-        assert_eq!(stats.partitions.len(), 15);
+        assert_eq!(stats.partitions.len(), 16);
         let telemetry = &stats.partitions[0];
         assert_eq!((telemetry.first, telemetry.next, telemetry.bytes), (0, 3, 36));
         let readers: Vec<_> = telemetry.readers.iter().map(|r| (r.name.to_string(), r.next, r.lag)).collect();
