@@ -25,6 +25,10 @@ const USUAL_RANGE: Duration = Duration::from_secs(24 * 3600);
 const SLICE: Duration = Duration::from_secs(8 * 24 * 3600);
 /// So many windows of a series are read at once.
 const SLICE_WINDOWS: u32 = 10_000;
+/// So many curves are read at once at most, …
+const CURVES: usize = 1_000;
+/// … and so many spans of them.
+const CURVE_SPANS: i64 = 100_000;
 
 #[derive(Deserialize)]
 pub struct Asked {
@@ -120,10 +124,11 @@ impl Question {
         if !feeder.feed(&mut table.head()) {
             return Ok(());
         }
-        for curve in &self.curves {
-            let rows = self.rows(curve, store, &mut budget)?;
-            if !table.curve(&curve.name, &curve.quantity, &rows, feeder) {
-                return Ok(());
+        for curves in self.curves.chunks(self.at_once()) {
+            for (curve, rows) in curves.iter().zip(self.rows(curves, store, &mut budget)?) {
+                if !table.curve(&curve.name, &curve.quantity, &rows, feeder) {
+                    return Ok(());
+                }
             }
         }
         feeder.feed(&mut table.tail().to_owned());
@@ -133,10 +138,11 @@ impl Question {
     fn answer_columnar(&self, store: &Store, mut budget: Budget, feeder: &mut Feeder) -> Result<(), Refusal> {
         // Memory takes everything, so what fails is the way to the client, who then asks no more.
         let Ok(mut file) = Columnar::new(self.head(), feeder) else { return Ok(()) };
-        for curve in &self.curves {
-            let rows = self.rows(curve, store, &mut budget)?;
-            if file.curve(&curve.name, &curve.quantity, rows).is_err() {
-                return Ok(());
+        for curves in self.curves.chunks(self.at_once()) {
+            for (curve, rows) in curves.iter().zip(self.rows(curves, store, &mut budget)?) {
+                if file.curve(&curve.name, &curve.quantity, rows).is_err() {
+                    return Ok(());
+                }
             }
         }
         file.end().unwrap_or_default();
@@ -154,56 +160,74 @@ impl Question {
         Head { from: self.from, to: self.to, width: self.width, has_revision, more }
     }
 
-    fn rows(&self, curve: &Curve, store: &Store, budget: &mut Budget) -> Result<Vec<Row>, Refusal> {
-        let mut rows = Vec::new();
+    /// How many curves are read at once: many of few spans, because files are read once for all of them; one by one
+    /// where the values are held for percentiles, or windows are read.
+    fn at_once(&self) -> usize {
+        if self.window.is_some() || !self.percentiles.is_empty() {
+            return 1;
+        }
+        let width = i64::try_from(self.width.as_millis()).unwrap_or(i64::MAX).max(1);
+        let range = self.to.millis().saturating_sub(self.from.millis());
+        usize::try_from(CURVE_SPANS / (range / width).max(1)).unwrap_or(1).clamp(1, CURVES)
+    }
+
+    /// The rows of each of some curves.
+    fn rows(&self, curves: &[Curve], store: &Store, budget: &mut Budget) -> Result<Vec<Vec<Row>>, Refusal> {
+        let mut rows: Vec<Vec<Row>> = curves.iter().map(|_| Vec::new()).collect();
         let quantiles: Vec<f64> = self.percentiles.iter().map(|percentile| percentile / 100.0).collect();
         let row_bytes = Row::bytes(self.head().more.len());
+        let mut count = 0;
         for (from, to) in self.slices() {
             if !budget.has_time() {
                 return Err(budget.too_long());
             }
-            let before = rows.len();
-            let held = before * row_bytes;
+            let held = count * row_bytes;
             let most_values = budget.room(held, size_of::<f64>());
             let go_on = || budget.has_time();
             let (width, offset) = (self.width, self.offset);
             let spans = Spans { from, to, width, offset, quantiles: &quantiles, most_values, go_on: &go_on };
-            match self.window {
-                Some(length) => {
-                    rows.extend(self.windows(&curve.series, length, store, spans, held, budget)?)
-                }
-                None => {
-                    let joined = store
-                        .joined(&curve.series, spans)
-                        .map_err(|error| budget.refusal(error, most_values))?;
-                    rows.extend(joined.into_iter().map(Row::from));
-                }
+            let found = match self.window {
+                Some(length) => self.windows(curves, length, store, spans, held, budget)?,
+                None => values(curves, store, spans, budget)?,
+            };
+            let before = count;
+            for (rows, found) in rows.iter_mut().zip(found) {
+                count += found.len();
+                rows.extend(found);
             }
-            budget.hold(rows.len() * row_bytes)?;
-            budget.take_rows(rows.len() - before)?;
+            budget.hold(count * row_bytes)?;
+            budget.take_rows(count - before)?;
         }
         Ok(rows)
     }
 
     fn windows(
         &self,
-        series: &[(records::Name, records::Name)],
+        curves: &[Curve],
         length: Duration,
         store: &Store,
         spans: Spans<'_>,
         held: usize,
         budget: &Budget,
-    ) -> Result<impl Iterator<Item = Row>, Refusal> {
-        let mut windows = Windows::default();
-        for (subject, quantity) in series {
-            if !(spans.go_on)() {
-                return Err(budget.too_long());
+    ) -> Result<Vec<Vec<Row>>, Refusal> {
+        let mut rows = Vec::with_capacity(curves.len());
+        for curve in curves {
+            let mut windows = Windows::default();
+            for (subject, quantity) in &curve.series {
+                if !(spans.go_on)() {
+                    return Err(budget.too_long());
+                }
+                let found = store.aggregates(subject, quantity, Some(length), spans.from - length, spans.to);
+                windows.add(
+                    &found.map_err(|error| budget.refusal(error, spans.most_values))?,
+                    length,
+                    &spans,
+                );
+                budget.hold(held + windows.bytes())?;
             }
-            let found = store.aggregates(subject, quantity, Some(length), spans.from - length, spans.to);
-            windows.add(&found.map_err(|error| budget.refusal(error, spans.most_values))?, length, &spans);
-            budget.hold(held + windows.bytes())?;
+            rows.push(windows.finish(spans.quantiles).collect());
         }
-        Ok(windows.finish(spans.quantiles))
+        Ok(rows)
     }
 
     /// The range in pieces that end where spans end.
@@ -219,6 +243,18 @@ impl Question {
             move |start: i64| (from.max(Timestamp(start)), to.min(Timestamp(start.saturating_add(step))));
         starts.take_while(move |start| *start < to.millis()).map(slice)
     }
+}
+
+/// The raw values of some curves per span.
+fn values(
+    curves: &[Curve],
+    store: &Store,
+    spans: Spans<'_>,
+    budget: &Budget,
+) -> Result<Vec<Vec<Row>>, Refusal> {
+    let series: Vec<_> = curves.iter().map(|curve| curve.series.as_slice()).collect();
+    let joined = store.joined(&series, spans).map_err(|error| budget.refusal(error, spans.most_values))?;
+    Ok(joined.into_iter().map(|rows| rows.into_iter().map(Row::from).collect()).collect())
 }
 
 fn percentiles(text: Option<&str>) -> Result<Vec<f64>, Refusal> {

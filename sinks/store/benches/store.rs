@@ -5,7 +5,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use records::{Flag, Name, Quality, Timestamp};
 use std::time::{Duration, Instant};
-use store::{Options, RawRow, Store};
+use store::{Options, RawRow, Spans, Store};
 
 const QUANTITIES: [&str; 6] = ["humidity", "no2", "o3", "pm10", "pm2_5", "temperature"];
 const START: i64 = 1_792_454_400_000;
@@ -191,18 +191,7 @@ fn queries(c: &mut Criterion) {
         }
         println!("one series, 35 days to 5 min, {pass} time: {:?} of CPU", (on_processor() - begun) / 50);
     }
-    let (day, hour) = (Timestamp(START + 20 * DAY), Duration::from_secs(3600));
-    for pass in ["first", "second"] {
-        let (begun, cpu_begun) = (Instant::now(), on_processor());
-        for number in 0..series.min(1_000) {
-            let device = format!("station-{:05}", number / 6);
-            let to = day + Duration::from_secs(86_400);
-            let hours = store.buckets(&device, QUANTITIES[number % 6], day, to, hour, Duration::ZERO);
-            assert_eq!(hours.expect("answers").len(), 24);
-        }
-        let cpu = on_processor() - cpu_begun;
-        println!("1,000 series over 24 h by the hour, {pass} time: {:?}, {cpu:?} of CPU", begun.elapsed());
-    }
+    many_series(&store, series);
     let begun = on_processor();
     let points = store.range("station-00003", "o3", from, to, 900).expect("answers");
     println!("one series, 35 days to {} hours: {:?} of CPU", points.t.len(), on_processor() - begun);
@@ -227,6 +216,34 @@ fn queries(c: &mut Criterion) {
         });
     });
     group.finish();
+}
+
+/// A thousand series over a day, by the hour and in values' own detail.
+fn many_series(store: &Store, series: usize) {
+    let of = |number: usize| {
+        [(Name::from(format!("station-{:05}", number / 6)), Name::new_static(QUANTITIES[number % 6]))]
+    };
+    let series: Vec<_> = (0..series.min(1_000)).map(of).collect();
+    let curves: Vec<_> = series.iter().map(|series| &series[..]).collect();
+    let day = Timestamp(START + 20 * DAY);
+    for (name, seconds) in [("hour", 3_600), ("5 minutes", 300)] {
+        for pass in ["first", "second"] {
+            let spans = Spans {
+                from: day,
+                to: day + Duration::from_secs(86_400),
+                width: Duration::from_secs(seconds),
+                offset: Duration::ZERO,
+                quantiles: &[],
+                most_values: 0,
+                go_on: &|| true,
+            };
+            let (begun, cpu_begun) = (Instant::now(), on_processor());
+            let found = store.joined(&curves, spans).expect("answers");
+            let (elapsed, cpu) = (begun.elapsed(), on_processor() - cpu_begun);
+            assert!(found.iter().all(|rows| rows.len() as u64 == 86_400 / seconds));
+            println!("1,000 series over 24 h by {name}, {pass} time: {elapsed:?}, {cpu:?} of CPU");
+        }
+    }
 }
 
 /// Time that this thread was on a processor, which a busy machine does not distort; zero where it is not told.

@@ -1,11 +1,12 @@
-//! Several series as one: what an area or a family measured, per span of event time.
+//! Several curves at once, each of one series or of several: what an area or a family measured, per span of event
+//! time.
 
 use crate::StoreError;
 use crate::bucket::{Bucket, Buckets, Summary, is_usable, width_for};
 use crate::point::RawPoint;
 use crate::reading::ReadError;
 use crate::store::Store;
-use crate::view::View;
+use crate::view::{Scope, View};
 use records::{Name, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,9 +24,9 @@ pub struct Spans<'a> {
     pub offset: Duration,
     /// Quantiles to tell, 0…1.
     pub quantiles: &'a [f64],
-    /// Values that quantiles may be made from, at most: they are all in memory.
+    /// Values that quantiles of all curves may be made from, at most: they are all in memory.
     pub most_values: usize,
-    /// Asked before each series; with `false` the answer is not wanted any more.
+    /// Asked every now and then; with `false` the answer is not wanted any more.
     pub go_on: &'a dyn Fn() -> bool,
 }
 
@@ -44,48 +45,79 @@ pub fn usual_width(from: Timestamp, to: Timestamp, spans: usize) -> Duration {
     width_for(from.millis(), to.millis().saturating_sub(1), spans)
 }
 
+/// Series that are read at once.
+const AT_ONCE: usize = 1_000;
+
 impl Store {
-    /// The raw values of all `series` (subject, quantity) together, per span; empty spans are left out.
+    /// For each of `curves`, the raw values of all its series (subject, quantity) together, per span; empty spans are
+    /// left out.
+    ///
+    /// Files are read once for a thousand series, so one question for many curves costs far less than many for one.
     ///
     /// # Errors
     /// [`StoreError::TooManyRows`] when there are more spans than an answer may have, or more values than quantiles
     /// can be made from; [`StoreError::Stopped`] when it is to go on no more.
-    pub fn joined(&self, series: &[(Name, Name)], spans: Spans<'_>) -> Result<Vec<Joined>, StoreError> {
-        let mut all = Gathered::default();
-        for (subject, quantity) in series {
+    pub fn joined(
+        &self,
+        curves: &[&[(Name, Name)]],
+        spans: Spans<'_>,
+    ) -> Result<Vec<Vec<Joined>>, StoreError> {
+        let mut all = Vec::new();
+        all.resize_with(curves.len(), Gathered::default);
+        let mut room = spans.most_values;
+        for series in members(curves).chunks(AT_ONCE) {
             if !(spans.go_on)() {
                 return Err(StoreError::Stopped);
             }
-            let room = spans.most_values - all.count;
-            let one = self.answer(subject, quantity, spans.from, spans.to, |view: &View<RawPoint>| {
-                self.gather(view, spans, room)
-            })?;
-            all.join(one);
+            let scope = Scope { series, from: spans.from, to: spans.to, go_on: spans.go_on };
+            let found = self.answer_of(&scope, |view| self.gather(view, spans, curves.len(), room))?;
+            for (one, found) in all.iter_mut().zip(found) {
+                room -= found.count;
+                one.join(found);
+            }
         }
-        Ok(all.finish(spans.quantiles))
+        Ok(all.into_iter().map(|one| one.finish(spans.quantiles)).collect())
     }
 
-    fn gather(&self, view: &View<RawPoint>, spans: Spans<'_>, room: usize) -> Result<Gathered, ReadError> {
-        let mut buckets = Buckets::new(spans.width, spans.offset, self.options().answer_rows);
-        let mut gathered = Gathered::default();
+    fn gather(
+        &self,
+        view: &View<'_, RawPoint>,
+        spans: Spans<'_>,
+        places: usize,
+        mut room: usize,
+    ) -> Result<Vec<Gathered>, ReadError> {
+        let empty = || Buckets::new(spans.width, spans.offset, self.options().answer_rows);
+        let mut buckets: Vec<Buckets> = std::iter::repeat_with(empty).take(places).collect();
+        let mut gathered = Vec::new();
+        gathered.resize_with(places, Gathered::default);
         if spans.quantiles.is_empty() {
             view.gather(&mut buckets)?;
         } else {
-            view.gather_values(&mut buckets, |point, start| {
+            view.gather_values(&mut buckets, |place, point, start| {
                 if !is_usable(point.flag) {
                     return Ok(());
                 }
-                if gathered.count == room {
-                    return Err(StoreError::TooManyRows { limit: spans.most_values });
-                }
-                gathered.count += 1;
-                gathered.values.entry(start).or_default().push(point.value);
+                room = room.checked_sub(1).ok_or(StoreError::TooManyRows { limit: spans.most_values })?;
+                let one: &mut Gathered = &mut gathered[place];
+                one.count += 1;
+                one.values.entry(start).or_default().push(point.value);
                 Ok(())
             })?;
         }
-        gathered.summaries = buckets.into_summaries()?;
+        for (one, buckets) in gathered.iter_mut().zip(buckets) {
+            one.summaries = buckets.into_summaries()?;
+        }
         Ok(gathered)
     }
+}
+
+/// All series, each with the number of its curve.
+fn members<'a>(curves: &[&'a [(Name, Name)]]) -> Vec<(&'a str, &'a str, usize)> {
+    let mut members = Vec::new();
+    for (number, curve) in curves.iter().enumerate() {
+        members.extend(curve.iter().map(|(subject, quantity)| (subject.as_str(), quantity.as_str(), number)));
+    }
+    members
 }
 
 /// What was gathered so far, by the start of the span.

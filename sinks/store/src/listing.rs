@@ -29,7 +29,8 @@ impl Store {
         to: Timestamp,
     ) -> Result<Vec<RawRow>, StoreError> {
         let limit = self.options().answer_rows;
-        let points = self.answer(subject, quantity, from, to, |view: &View<RawPoint>| view.points(limit))?;
+        let points =
+            self.answer(subject, quantity, from, to, |view: &View<'_, RawPoint>| view.points(limit))?;
         let row = |point: RawPoint| RawRow {
             subject: subject.clone(),
             quantity: quantity.clone(),

@@ -94,7 +94,7 @@ impl Store {
         max_points: usize,
     ) -> Result<Points, StoreError> {
         let max_points = max_points.max(2);
-        self.answer(subject, quantity, from, to, |view: &View<RawPoint>| {
+        self.answer(subject, quantity, from, to, |view: &View<'_, RawPoint>| {
             let Some(extent) = view.extent() else { return Ok(Points::default()) };
             let width = width_for(extent.first, extent.last, max_points);
             let width = width.max(Duration::from_millis(extent.width.unsigned_abs()));
@@ -104,8 +104,9 @@ impl Store {
             {
                 return Ok(points);
             }
-            let mut buckets = Buckets::new(width, Duration::ZERO, max_points);
+            let mut buckets = [Buckets::new(width, Duration::ZERO, max_points)];
             view.gather(&mut buckets)?;
+            let [buckets] = buckets;
             Ok(Points::of_buckets(width, &buckets.finish()?))
         })
     }
@@ -124,9 +125,10 @@ impl Store {
         width: Duration,
         offset: Duration,
     ) -> Result<Vec<Bucket>, StoreError> {
-        self.answer(subject, quantity, from, to, |view: &View<RawPoint>| {
-            let mut buckets = Buckets::new(width, offset, self.options().answer_rows);
+        self.answer(subject, quantity, from, to, |view: &View<'_, RawPoint>| {
+            let mut buckets = [Buckets::new(width, offset, self.options().answer_rows)];
             view.gather(&mut buckets)?;
+            let [buckets] = buckets;
             Ok(buckets.finish()?)
         })
     }
@@ -141,7 +143,7 @@ impl Store {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<AggregateRow>, StoreError> {
-        self.answer(subject, quantity, from, to, |view: &View<WindowPoint>| {
+        self.answer(subject, quantity, from, to, |view: &View<'_, WindowPoint>| {
             let points = view.windows(window, self.options().answer_rows)?;
             Ok(points.into_iter().map(|point| point.into_row(subject, quantity)).collect())
         })
@@ -149,7 +151,7 @@ impl Store {
 }
 
 /// All values by time, or `None` when there are more than `max_points`.
-fn values(view: &View<RawPoint>, max_points: usize) -> Result<Option<Points>, ReadError> {
+fn values(view: &View<'_, RawPoint>, max_points: usize) -> Result<Option<Points>, ReadError> {
     let (mut values, mut rows) = (Vec::new(), 0);
     view.for_each_value(|point| {
         rows += 1;

@@ -60,27 +60,6 @@ impl OpenFile {
         (0..self.footer.metadata.num_row_groups()).map(|number| Group { file: self, number })
     }
 
-    /// Appends rows `start..start + rows` to `out`.
-    pub fn read<P: Stored>(&self, start: u32, rows: u32, out: &mut Vec<P>) -> Result<(), ReadError> {
-        let (mut skip, mut left) = (start as usize, rows as usize);
-        for group in self.groups() {
-            let size = group.rows();
-            if skip >= size {
-                skip -= size;
-                continue;
-            }
-            let count = left.min(size - skip);
-            let mut columns = P::open(&group)?;
-            P::skip(&mut columns, skip).map_err(|error| self.broken(error))?;
-            P::read(&mut columns, count, out).map_err(|error| self.broken(error))?;
-            (skip, left) = (0, left - count);
-            if left == 0 {
-                return Ok(());
-            }
-        }
-        Err(self.damaged("it has fewer rows than its index"))
-    }
-
     /// What an error while decoding means: the disk's, if it comes from there.
     pub fn broken(&self, error: ParquetError) -> ReadError {
         match error {
@@ -94,6 +73,54 @@ impl OpenFile {
 
     pub fn damaged(&self, detail: impl ToString) -> ReadError {
         ReadError::Damaged { file: Arc::clone(&self.file), detail: detail.to_string() }
+    }
+}
+
+/// Reads runs of rows of a file. Runs that are asked for in the order in which they lie there cost each page once.
+pub(crate) struct Runs<P: Stored> {
+    file: OpenFile,
+    /// Of the row group that is being read: the row that comes next, and the one behind its last.
+    next: usize,
+    end: usize,
+    columns: Option<P::Columns>,
+}
+
+impl<P: Stored> Runs<P> {
+    pub fn open(file: &Arc<SealedFile>) -> Result<Runs<P>, ReadError> {
+        Ok(Runs { file: OpenFile::open(file)?, next: 0, end: 0, columns: None })
+    }
+
+    /// Appends rows `start..start + rows` to `out`.
+    pub fn read(&mut self, start: u32, rows: u32, out: &mut Vec<P>) -> Result<(), ReadError> {
+        let (mut at, end) = (start as usize, start as usize + rows as usize);
+        while at < end {
+            if self.columns.is_none() || !(self.next..self.end).contains(&at) {
+                self.enter(at)?;
+            }
+            let count = self.end.min(end) - at;
+            let columns = self.columns.as_mut().expect("opened with its row group");
+            P::skip(columns, at - self.next)
+                .and_then(|()| P::read(columns, count, out))
+                .map_err(|error| self.file.broken(error))?;
+            at += count;
+            self.next = at;
+        }
+        Ok(())
+    }
+
+    /// Goes to the beginning of the row group that holds a row.
+    fn enter(&mut self, row: usize) -> Result<(), ReadError> {
+        let mut first = 0;
+        for group in self.file.groups() {
+            let end = first + group.rows();
+            if row < end {
+                self.columns = Some(P::open(&group)?);
+                (self.next, self.end) = (first, end);
+                return Ok(());
+            }
+            first = end;
+        }
+        Err(self.file.damaged("it has fewer rows than its index"))
     }
 }
 

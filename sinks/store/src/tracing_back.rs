@@ -6,7 +6,7 @@ use crate::day::Kind;
 use crate::happened::HappeningPoint;
 use crate::memory::Table;
 use crate::point::Point;
-use crate::reading::{OpenFile, ReadError};
+use crate::reading::{ReadError, Runs};
 use crate::sealed::FileSet;
 use crate::store::{Store, Tables};
 use crate::{Happening, HappeningRow, StoreError};
@@ -86,9 +86,9 @@ impl Scene {
             let mut open = None;
             for id in self.series.keys() {
                 for entry in file.entries(*id, from, to) {
-                    let open = match &open {
+                    let open = match &mut open {
                         Some(open) => open,
-                        None => open.insert(OpenFile::open(file)?),
+                        None => open.insert(Runs::open(file)?),
                     };
                     rows.clear();
                     open.read(entry.start, entry.rows, &mut rows)?;

@@ -132,9 +132,15 @@ fn ask(store: &Store, subject: &str, (from, to, width, offset): (i64, i64, i64, 
     let (from, to) = (Timestamp(from), Timestamp(to));
     let buckets = store.buckets(subject, "n", from, to, width, offset).expect("answers");
     let spans = Spans { from, to, width, offset, quantiles: &[], most_values: 0, go_on: &|| true };
-    let joined = store.joined(&[(subject.into(), "n".into())], spans).expect("answers");
+    let of = |subject: &str| [(subject.into(), "n".into())];
+    let curves = [&of("b")[..], &of(subject), &[], &of("nobody"), &of("a")];
+    let joined = store.joined(&curves, spans).expect("answers");
+    let joined: Vec<Vec<_>> =
+        joined.iter().map(|spans| spans.iter().map(|joined| bits(&joined.bucket)).collect()).collect();
     let found: Vec<_> = buckets.iter().map(bits).collect();
-    assert_eq!(joined.iter().map(|joined| bits(&joined.bucket)).collect::<Vec<_>>(), found);
+    assert_eq!(joined[1], found);
+    assert!(joined[2].is_empty() && joined[3].is_empty());
+    assert_eq!(joined[if subject == "a" { 4 } else { 0 }], found);
     found
 }
 

@@ -39,9 +39,9 @@ fn spans_hold_what_all_series_held() {
         most_values: 1_000,
         go_on: &|| true,
     };
-    let found = store.joined(&series(3), spans).expect("answers");
-    assert_eq!(found.len(), 3);
-    for (hour, joined) in (0i64..).zip(found) {
+    let found = store.joined(&[&series(3)], spans).expect("answers");
+    assert_eq!(found[0].len(), 3);
+    for (hour, joined) in (0i64..).zip(found.concat()) {
         let start = MIDNIGHT + hour * 3_600_000;
         let inside = rows.iter().filter(|row| (start..start + 3_600_000).contains(&row.event_time.millis()));
         let mut good: Vec<f64> =
@@ -72,12 +72,78 @@ fn an_answer_has_a_bound() {
         most_values: 1_000,
         go_on: &|| true,
     };
-    assert_eq!(store.joined(&series(2), spans(2)).expect("answers").len(), 10);
-    let refused = store.joined(&series(2), spans(1));
+    assert_eq!(store.joined(&[&series(2)], spans(2)).expect("answers")[0].len(), 10);
+    let refused = store.joined(&[&series(2)], spans(1));
     assert!(matches!(refused, Err(StoreError::TooManyRows { limit: 10 })), "{refused:?}");
     let halves = Spans { quantiles: &[0.5], most_values: 19, ..spans(2) };
-    let refused = store.joined(&series(1), halves);
+    let refused = store.joined(&[&series(1)], halves);
     assert!(matches!(refused, Err(StoreError::TooManyRows { limit: 19 })), "{refused:?}");
-    let stopped = store.joined(&series(1), Spans { go_on: &|| false, ..spans(2) });
+    let stopped = store.joined(&[&series(1)], Spans { go_on: &|| false, ..spans(2) });
     assert!(matches!(stopped, Err(StoreError::Stopped)), "{stopped:?}");
+}
+
+#[test]
+fn an_answer_from_one_long_series_is_stopped_on_the_way() {
+    let dir = tempfile::tempdir().expect("made");
+    let store = Store::open(dir.path(), options()).expect("opens");
+    let rows: Vec<_> = (0..50_000).map(|number| raw("d-0", "pm2_5", MIDNIGHT + number, 1.0)).collect();
+    let _ = store.write(&rows, &[]);
+    store.seal(&[]).expect("seals");
+    let asked = std::cell::Cell::new(0);
+    let ask = |patience| {
+        asked.set(0);
+        let go_on = || asked.replace(asked.get() + 1) < patience;
+        let (from, to, width) = (Timestamp::MIN, Timestamp::MAX, Duration::from_secs(3600));
+        let spans =
+            Spans { from, to, width, offset: Duration::ZERO, quantiles: &[], most_values: 0, go_on: &go_on };
+        store.joined(&[&series(1)], spans)
+    };
+    assert_eq!(ask(usize::MAX).expect("answers")[0][0].bucket.count, 50_000);
+    assert!(asked.get() > 3, "asked {} times", asked.get());
+    let stopped = ask(3);
+    assert!(matches!(stopped, Err(StoreError::Stopped)), "{stopped:?}");
+    assert_eq!(asked.get(), 4);
+}
+
+#[test]
+fn more_series_than_are_read_at_once_are_one_curve_or_many() {
+    let dir = tempfile::tempdir().expect("made");
+    let store = Store::open(dir.path(), options()).expect("opens");
+    let value = |number: i64| (number * 37 % 101) as f64;
+    let rows: Vec<_> = (0..2_500i64)
+        .flat_map(|number| {
+            let at = MIDNIGHT + number;
+            [0, 1].map(|more| raw(&format!("d-{number}"), "pm2_5", at + more * 3_600_000, value(number)))
+        })
+        .collect();
+    for part in rows.chunks(1_900) {
+        let _ = store.write(part, &[]);
+        store.seal(&[]).expect("seals");
+    }
+    let (from, to, width) = (Timestamp(MIDNIGHT), Timestamp(MIDNIGHT + DAY), Duration::from_secs(3600));
+    let spans = Spans {
+        from,
+        to,
+        width,
+        offset: Duration::ZERO,
+        quantiles: &[0.5],
+        most_values: 15_000,
+        go_on: &|| true,
+    };
+    let all = series(2_500);
+    let mut curves = vec![&all[..]];
+    curves.extend(all.chunks(1));
+    curves.push(&all[700..1_300]);
+    let found = store.joined(&curves, spans).expect("answers");
+    let counts = |joined: &[crate::Joined]| joined.iter().map(|one| one.bucket.count).collect::<Vec<_>>();
+    assert_eq!(counts(&found[0]), [2_500, 2_500]);
+    for (number, curve) in (0..).zip(&found[1..2_501]) {
+        assert_eq!(counts(curve), [1, 1], "{number}");
+        assert!(
+            curve.iter().all(|one| one.bucket.mean == value(number) && one.quantiles[0] == value(number))
+        );
+    }
+    assert_eq!(counts(&found[2_501]), [600, 600]);
+    let refused = store.joined(&curves, Spans { most_values: 11_199, ..spans });
+    assert!(matches!(refused, Err(StoreError::TooManyRows { limit: 11_199 })), "{refused:?}");
 }
