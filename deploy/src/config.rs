@@ -105,6 +105,8 @@ pub struct StreamConfig {
     pub patience: Duration,
     /// How often is told what became of a device's messages.
     pub ledger_every: Duration,
+    /// A device that says nothing for this long is idle, and its state is let go.
+    pub idle_after: Duration,
 }
 
 /// `[admin]`
@@ -146,6 +148,7 @@ impl Default for Config {
                 allowed_lateness: 300 * SECOND,
                 patience: 30 * SECOND,
                 ledger_every: 900 * SECOND,
+                idle_after: 30 * DAY,
             },
             clock: stream::ClockConfig::default(),
             store: StoreConfig::default(),
@@ -234,6 +237,7 @@ fn read_stream(mut from: Section<'_>, default: StreamConfig, problems: &mut Prob
         ),
         patience: from.duration("patience", default.patience, SECOND..DAY, problems),
         ledger_every: from.duration("ledger_every", default.ledger_every, SECOND..DAY, problems),
+        idle_after: from.duration("idle_after", default.idle_after, HOUR..3660 * DAY, problems),
     };
     from.end(problems);
     stream
@@ -307,6 +311,7 @@ mod tests {
             allowed_lateness = "10m"
             patience = "1m"
             ledger_every = "5m"
+            idle_after = "90d"
             [clock]
             policy = "ingest"
             [store]

@@ -81,6 +81,8 @@ pub enum Fact {
     SteppedBack,
     /// A registry entry was older than the one known.
     StaleDevice,
+    /// A device said nothing for so long that its state was let go.
+    DeviceIdle,
     /// An action met no open alert, or one that it does not change.
     ActionIgnored,
     /// An alert opened, changed or cleared.
@@ -91,7 +93,7 @@ pub enum Fact {
 
 impl Fact {
     /// Every fact, in order.
-    pub const ALL: [Fact; 42] = [
+    pub const ALL: [Fact; 43] = [
         Fact::Observation,
         Fact::Device,
         Fact::Tick,
@@ -131,6 +133,7 @@ impl Fact {
         Fact::Sighted,
         Fact::SteppedBack,
         Fact::StaleDevice,
+        Fact::DeviceIdle,
         Fact::ActionIgnored,
         Fact::AlertTransition,
         Fact::RowLate,

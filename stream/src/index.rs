@@ -1,4 +1,4 @@
-//! Numbers for names, in the order of their first appearance.
+//! Numbers for names.
 
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
@@ -42,17 +42,50 @@ impl Index {
         }
     }
 
-    /// Gives `name`, which has none, the next number and returns it.
-    pub fn add<'n>(&mut self, name: &str, name_of: impl Fn(usize) -> &'n str) -> usize {
-        let number = self.len;
-        assert!(number < NOBODY, "fewer than 2^32 names fit the memory");
-        if self.slots.len() < 2 * (number as usize + 1) {
-            self.slots = vec![EMPTY; (self.slots.len() * 2).max(16)];
-            (0..number).for_each(|known| self.put(name_of(known as usize), known));
+    /// Gives `name`, which has none, a `number` that no other has.
+    pub fn add<'n>(&mut self, name: &str, number: usize, name_of: impl Fn(usize) -> &'n str) {
+        let number = u32::try_from(number).ok().filter(|number| *number < NOBODY);
+        let number = number.expect("fewer than 2^32 names fit the memory");
+        if self.slots.len() < 2 * (self.len as usize + 1) {
+            let wider = vec![EMPTY; (self.slots.len() * 2).max(16)];
+            let mut before = std::mem::replace(&mut self.slots, wider);
+            while let Some(slot) = before.pop() {
+                if slot.number != NOBODY {
+                    self.put(name_of(slot.number as usize), slot.number);
+                }
+            }
         }
         self.put(name, number);
         self.len += 1;
-        number as usize
+    }
+
+    /// Takes the number of `name` away, if it has one.
+    pub fn remove<'n>(&mut self, name: &str, name_of: impl Fn(usize) -> &'n str) {
+        let Some(number) = self.get(name, &name_of) else { return };
+        let mask = self.slots.len() - 1;
+        let mut hole = place(name).0 & mask;
+        while self.slots[hole].number as usize != number {
+            hole = (hole + 1) & mask;
+        }
+        self.len -= 1;
+        // Whoever stands behind and is not at home may be looked for from here: it moves up.
+        let mut at = hole;
+        loop {
+            self.slots[hole] = EMPTY;
+            loop {
+                at = (at + 1) & mask;
+                let slot = self.slots[at];
+                if slot.number == NOBODY {
+                    return;
+                }
+                let home = place(name_of(slot.number as usize)).0 & mask;
+                if hole.wrapping_sub(home) & mask < at.wrapping_sub(home) & mask {
+                    self.slots[hole] = slot;
+                    hole = at;
+                    break;
+                }
+            }
+        }
     }
 
     fn put(&mut self, name: &str, number: u32) {
@@ -78,6 +111,8 @@ fn place(name: &str) -> (usize, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn finds_what_was_added() {
@@ -86,12 +121,36 @@ mod tests {
         let name_of = |number: usize| names[number].as_str();
         for (number, name) in names.iter().enumerate() {
             assert_eq!(index.get(name, name_of), None);
-            assert_eq!(index.add(name, name_of), number);
+            index.add(name, number, name_of);
         }
         for (number, name) in names.iter().enumerate() {
             assert_eq!(index.get(name, name_of), Some(number));
         }
         assert_eq!(index.get("dev-005000", name_of), None);
         assert_eq!(index.get("", name_of), None);
+    }
+
+    proptest! {
+        /// Beside a map, with so few slots that names stand in each other's way.
+        #[test]
+        fn forgets_what_was_removed(steps in proptest::collection::vec((0..24usize, any::<bool>()), 0..200)) {
+            let names: Vec<String> = (0..24).map(|n| format!("d{n}")).collect();
+            let name_of = |number: usize| names[number].as_str();
+            let (mut index, mut oracle) = (Index::default(), BTreeSet::new());
+            for (number, is_added) in steps {
+                match is_added {
+                    true if oracle.insert(number) => index.add(&names[number], number, name_of),
+                    true => {}
+                    false => {
+                        oracle.remove(&number);
+                        index.remove(&names[number], name_of);
+                    }
+                }
+                for (number, name) in names.iter().enumerate() {
+                    prop_assert_eq!(index.get(name, name_of), oracle.get(&number).copied());
+                }
+                prop_assert_eq!(index.len as usize, oracle.len());
+            }
+        }
     }
 }

@@ -195,6 +195,10 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
         Fact::StaleDevice => {
             plain("sluice_stream_stale_devices_total", "Registry entries older than the one known")
         }
+        Fact::DeviceIdle => plain(
+            "sluice_stream_idle_devices_total",
+            "Devices silent for so long that their state was let go",
+        ),
         Fact::ActionIgnored => {
             plain("sluice_stream_ignored_actions_total", "Actions that no open alert was waiting for")
         }

@@ -130,8 +130,9 @@ where
 }
 
 fn device_config(config: &Config) -> DeviceConfig {
-    let (clock, ledger_every) = (config.clock.clone(), config.stream.ledger_every);
-    let mut device = DeviceConfig { clock, ledger_every, ..Default::default() };
+    let (ledger_every, idle_after) = (config.stream.ledger_every, config.stream.idle_after);
+    let mut device =
+        DeviceConfig { clock: config.clock.clone(), ledger_every, idle_after, ..Default::default() };
     for family in Family::ALL {
         *device.times.of_mut(family) = Times {
             out_of_orderness: config.stream.out_of_orderness,

@@ -19,6 +19,8 @@ pub struct DeviceConfig {
     pub max_quantities: usize,
     /// What became of a device's messages is told this often, and at the end of each hour.
     pub ledger_every: Duration,
+    /// A device that has said nothing for this long is idle, and its state is let go.
+    pub idle_after: Duration,
 }
 
 impl Default for DeviceConfig {
@@ -30,6 +32,7 @@ impl Default for DeviceConfig {
             slack: Duration::from_secs(1),
             max_quantities: 256,
             ledger_every: Duration::from_secs(900),
+            idle_after: Duration::from_secs(30 * 86_400),
         }
     }
 }

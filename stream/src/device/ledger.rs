@@ -51,6 +51,11 @@ impl Ledger {
         self.counts.add(item, times);
     }
 
+    /// When the hour of the last message ends, ingest time; `None` before the first.
+    pub fn ends(&self) -> Option<Timestamp> {
+        (self.hour > Timestamp::MIN).then(|| self.hour + HOUR)
+    }
+
     /// When there is something to tell, ingest time.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.due

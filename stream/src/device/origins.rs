@@ -54,6 +54,11 @@ impl Origins {
         true
     }
 
+    /// Whether a forwarder has brought something of this device.
+    pub fn knows(&self, device: usize) -> bool {
+        self.marks.get(device).is_some_and(|marks| !marks.is_empty())
+    }
+
     fn spool(&mut self, origin: Origin<'_>) -> u32 {
         let is_it = |spool: &Spool| spool.made == origin.spool && spool.gateway == origin.gateway;
         let number = self.spools.iter().position(is_it).unwrap_or_else(|| {
@@ -81,7 +86,9 @@ mod tests {
     #[test]
     fn what_is_not_beyond_the_greatest_offset_has_been_run() {
         let mut origins = Origins::default();
+        assert!(!origins.knows(3));
         check(&mut origins, 3, ("a", 1, 0), true);
+        assert!(origins.knows(3) && !origins.knows(2));
         check(&mut origins, 3, ("a", 1, 0), false);
         check(&mut origins, 3, ("a", 1, 7), true);
         check(&mut origins, 3, ("a", 1, 6), false);

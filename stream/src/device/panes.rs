@@ -30,6 +30,11 @@ impl Panes {
         self.panes.get(self.closed).map(|pane| pane.span().end)
     }
 
+    /// Windows up to here have closed, event time.
+    pub fn closed_to(&self) -> Timestamp {
+        self.closed_to
+    }
+
     /// The pane of a window, and whether that has closed already; a new one when there was none.
     pub fn pane(&mut self, window: Window) -> (&mut Pane, bool) {
         let is_last = self.panes.last().is_some_and(|last| last.span() == window);

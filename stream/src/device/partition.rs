@@ -13,6 +13,7 @@ use crate::index::Index;
 use crate::outputs::Outputs;
 use minicbor::{Decode, Encode};
 use records::{AccountItem, Action, Device, Name, Observation, Origin, Record, Subject, Tick, Timestamp};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Ticks for the area job are this far apart while records come.
@@ -22,7 +23,7 @@ const INSTANT: Duration = Duration::from_millis(1);
 /// The state of one partition.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct Partition {
-    /// In the order of their first appearance.
+    /// By number.
     #[n(0)]
     devices: Vec<DeviceState>,
     /// The greatest ingest time of a record or tick.
@@ -34,6 +35,9 @@ pub struct Partition {
     /// What forwarders have brought.
     #[cbor(n(3), default)]
     origins: Origins,
+    /// Numbers of devices that are forgotten, for those that come.
+    #[n(4)]
+    vacant: BTreeSet<usize>,
     #[cbor(skip)]
     index: Index,
     #[cbor(skip)]
@@ -47,6 +51,7 @@ impl Default for Partition {
             clock: Timestamp::MIN,
             told: Timestamp::MIN,
             origins: Origins::default(),
+            vacant: BTreeSet::new(),
             index: Index::default(),
             deadlines: Deadlines::default(),
         }
@@ -57,8 +62,11 @@ impl Partition {
     /// Builds again what a snapshot leaves out.
     pub fn restored(mut self, context: &Context) -> Partition {
         for index in 0..self.devices.len() {
+            if self.vacant.contains(&index) {
+                continue;
+            }
             let devices = &self.devices;
-            self.index.add(devices[index].id(), |number| devices[number].id());
+            self.index.add(devices[index].id(), index, |number| devices[number].id());
             self.devices[index].restored(context);
             self.schedule(index, context);
         }
@@ -106,6 +114,10 @@ impl Partition {
         out.count(Fact::Observation);
         self.clock = self.clock.max(message.ingest_time);
         let index = self.index_of(&message.device);
+        if self.devices[index].idle_from(context).is_some_and(|idle| idle <= message.ingest_time) {
+            // As if it were a stranger, whether or not the neighbours have shown already how late it is.
+            self.expire(index, message.ingest_time, context, out);
+        }
         self.devices[index].receive(message.ingest_time, context, out);
         let is_new = self.is_new(index, &message, out);
         if !is_new {
@@ -174,11 +186,39 @@ impl Partition {
 
     fn index_of(&mut self, device: &Name) -> usize {
         self.known(device).unwrap_or_else(|| {
+            let state = DeviceState::new(device.clone());
+            let number = match self.vacant.pop_first() {
+                Some(number) => {
+                    self.devices[number] = state;
+                    number
+                }
+                None => {
+                    self.devices.push(state);
+                    self.devices.len() - 1
+                }
+            };
             let devices = &self.devices;
-            let number = self.index.add(device, |number| devices[number].id());
-            self.devices.push(DeviceState::new(device.clone()));
+            self.index.add(device, number, |number| devices[number].id());
             number
         })
+    }
+
+    /// Gives the place of a device of which nothing is known to whoever comes.
+    fn forget(&mut self, index: usize) {
+        if !self.devices[index].is_forgotten() || self.origins.knows(index) {
+            return;
+        }
+        let devices = &self.devices;
+        self.index.remove(devices[index].id(), |number| devices[number].id());
+        self.devices[index] = DeviceState::new(Name::default());
+        self.vacant.insert(index);
+        while self.vacant.last().is_some_and(|last| last + 1 == self.devices.len()) {
+            self.vacant.pop_last();
+            self.devices.pop();
+        }
+        if self.devices.len() < self.devices.capacity() / 4 {
+            self.devices.shrink_to(self.devices.len() * 2);
+        }
     }
 
     fn known(&self, device: &str) -> Option<usize> {
@@ -208,15 +248,14 @@ impl Partition {
     fn expire_due(&mut self, context: &Context, out: &mut Outputs) {
         let now = self.clock - context.config.slack;
         while let Some((at, index)) = self.deadlines.pop_due(now) {
-            let device = &mut self.devices[index];
-            if device.scheduled != Some(at) {
-                continue;
-            }
+            let device = self.devices.get_mut(index).filter(|device| device.scheduled == Some(at));
+            let Some(device) = device else { continue };
             device.scheduled = None;
             if device.deadline(context) == Some(at) {
                 device.expire(at, context, out);
             }
             self.schedule(index, context);
+            self.forget(index);
         }
     }
 

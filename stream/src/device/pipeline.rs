@@ -128,6 +128,16 @@ impl Pipeline {
         }
     }
 
+    /// Whether an alert is raised.
+    pub fn is_raised(&self) -> bool {
+        self.lives.is_raised()
+    }
+
+    /// Its raised alerts, and nothing else.
+    pub fn into_raised(self) -> Pipeline {
+        Pipeline { lives: self.lives.into_raised(), ..Pipeline::default() }
+    }
+
     /// When, in event time, [`Pipeline::advance`] has something to do.
     pub fn next_end(&self, context: &Context) -> Option<Timestamp> {
         self.tags.as_ref()?.next_end(&context.rules.tags)

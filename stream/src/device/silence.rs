@@ -23,6 +23,11 @@ impl Silence {
         rules.filter_map(|rule| Some(heard + self.next(*rule, &context.rules.absences[*rule])?)).min()
     }
 
+    /// Whether an alert is raised.
+    pub fn is_raised(&self) -> bool {
+        self.0.is_raised()
+    }
+
     /// The deadline has come.
     pub fn expire(
         &mut self,

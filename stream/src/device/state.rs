@@ -1,5 +1,7 @@
 //! One device: how far it has come, its windows, and what is made of them.
 
+mod expiry;
+
 use super::clock::{ClockModel, Fault, Judgement, Step, Verdict};
 use super::config::Times;
 use super::context::Context;
@@ -58,6 +60,12 @@ pub struct DeviceState {
     /// What became of its messages.
     #[n(12)]
     pub ledger: Ledger,
+    /// What it said before this was told and let go when it fell idle, event time.
+    #[cbor(n(13), with = "crate::cbor")]
+    let_go_to: Timestamp,
+    /// It said nothing for so long that its state was let go.
+    #[n(14)]
+    is_idle: bool,
     /// What is expected of its values where it stands, by the limits of its entry.
     #[cbor(skip)]
     site: Option<Box<[QualityRule]>>,
@@ -82,6 +90,8 @@ impl DeviceState {
             silence: Silence::default(),
             ordered: None,
             ledger: Ledger::default(),
+            let_go_to: Timestamp::MIN,
+            is_idle: false,
             site: None,
             scheduled: None,
         }
@@ -119,6 +129,7 @@ impl DeviceState {
 
     /// A message has come, whatever becomes of it.
     pub fn receive(&mut self, ingest_time: Timestamp, context: &Context, out: &mut Outputs) {
+        self.is_idle = false;
         self.ledger.expire(&self.id, ingest_time, out);
         self.ledger.begin(&self.id, ingest_time, context.config.ledger_every, out);
         self.ledger.note(AccountItem::Received, 1);
@@ -140,7 +151,7 @@ impl DeviceState {
         let times = *self.times(context);
         let window = Window::tumbling(message.event_time, context.rules.windows.of(self.whom().family()));
         let progress = self.progress(&times);
-        let forgotten_to = progress - times.allowed_lateness;
+        let forgotten_to = (progress - times.allowed_lateness).max(self.let_go_to);
         message.is_late = window.end <= forgotten_to;
         if message.is_late {
             out.count(Fact::LateRouted);
@@ -220,6 +231,10 @@ impl DeviceState {
     ) {
         for job in context.jobs_of(self.whom().family()) {
             let mut late = 0;
+            if message.event_time < self.let_go_to {
+                out.count(Fact::JobLate);
+                continue;
+            }
             self.tell(as_of, context, out, |jobs, whom, tell| {
                 let sight = Sight { message, whom };
                 late += usize::from(jobs.observe(*job, &sight, forgotten_to, &context.rules.jobs, tell));
@@ -272,47 +287,6 @@ impl DeviceState {
         let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
         let by_window = self.pipeline.act(whom, action, as_of, context);
         by_window.or_else(|| self.silence.act(whom, action, as_of, context))
-    }
-
-    /// When, in ingest time, something closes or is said although the device stays silent.
-    pub fn deadline(&self, context: &Context) -> Option<Timestamp> {
-        let silent = self.silence.deadline(self.whom(), self.heard, context);
-        let turn = self.ordered.as_ref().and_then(|ordered| ordered.deadline());
-        let told = self.ledger.deadline();
-        self.patience_ends(context).into_iter().chain(silent).chain(turn).chain(told).min()
-    }
-
-    fn patience_ends(&self, context: &Context) -> Option<Timestamp> {
-        Some(self.next_end(context)?.max(self.heard) + self.times(context).patience)
-    }
-
-    /// The deadline has come.
-    pub fn expire(&mut self, deadline: Timestamp, context: &Context, out: &mut Outputs) {
-        self.ledger.expire(&self.id, deadline, out);
-        let is_over = self.patience_ends(context).is_some_and(|ends| ends <= deadline);
-        let has_turn = self.ordered.as_ref().and_then(|ordered| ordered.deadline()).is_some();
-        if has_turn {
-            // A window that closes for want of patience takes with it what still waits to be in it.
-            let progress = self.next_end(context).filter(|_| is_over).unwrap_or(Timestamp::MIN);
-            let now = Now { as_of: deadline, progress };
-            self.in_turn(context, out, deadline, |ordered, rule_of, go| ordered.expire(now, rule_of, go));
-            // Windows that waited for it close with it.
-            self.close(self.settled(self.times(context)), deadline, context, out);
-        }
-        if let Some(end) = self.next_end(context).filter(|_| is_over) {
-            return self.close(end, deadline, context, out);
-        }
-        let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
-        if self.silence.deadline(whom, self.heard, context).is_some_and(|due| due <= deadline) {
-            self.silence.expire(whom, self.heard, deadline, context, out);
-        }
-    }
-
-    /// The first end that is still to come, event time.
-    fn next_end(&self, context: &Context) -> Option<Timestamp> {
-        let tag = self.pipeline.next_end(context);
-        let job = self.jobs.next_end(&context.rules.jobs);
-        self.panes.next_end().into_iter().chain(tag).chain(job).min()
     }
 
     fn whom(&self) -> Whom<'_> {

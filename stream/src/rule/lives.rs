@@ -38,6 +38,17 @@ impl Lives {
         &mut self.0[index].life
     }
 
+    /// Whether any alert is raised.
+    pub fn is_raised(&self) -> bool {
+        self.0.iter().any(|life| life.life.height() > 0)
+    }
+
+    /// What is raised, alone.
+    pub fn into_raised(mut self) -> Lives {
+        self.0.retain(|life| life.life.height() > 0);
+        self
+    }
+
     /// The rules whose alerts are raised.
     pub fn raised(&self) -> Vec<usize> {
         let raised = self.0.iter().filter(|life| life.life.height() > 0);

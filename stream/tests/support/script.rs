@@ -84,6 +84,12 @@ impl Stage {
                 (self.device, self.area) = jobs(&self.config, &self.rules);
                 Vec::new()
             }
+            ["idle", hours] => {
+                let hours: u64 = hours.parse().expect("hours");
+                self.config.idle_after = std::time::Duration::from_secs(3600 * hours);
+                (self.device, self.area) = jobs(&self.config, &self.rules);
+                Vec::new()
+            }
             [kind @ ("job" | "threshold" | "absence" | "quality"), ..] => {
                 if *kind == "quality" {
                     self.rules = self.rules.replace(default_qualities(), "");
