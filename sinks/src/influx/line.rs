@@ -47,12 +47,12 @@ impl<'a> Line<'a> {
         Line { out, start, has_field: false }
     }
 
-    /// Adds a field, unless the value is not finite: the format has no word for that. `name` is escaped and ends
-    /// with its equals sign, as in the next.
+    /// Adds a field, unless the value is not finite: the format has no word for that. `name` is escaped, between
+    /// a comma and an equals sign, as in the next.
     pub fn float(&mut self, name: &[u8], value: f64) {
         if value.is_finite() {
             self.name(name);
-            self.out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+            self.out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
         }
     }
 
@@ -76,9 +76,13 @@ impl<'a> Line<'a> {
     }
 
     fn name(&mut self, name: &[u8]) {
-        self.out.push(if self.has_field { b',' } else { b' ' });
-        self.has_field = true;
+        let at = self.out.len();
         self.out.extend_from_slice(name);
+        if !self.has_field {
+            // Behind the series stands a space instead.
+            self.out[at] = b' ';
+            self.has_field = true;
+        }
     }
 }
 
@@ -109,15 +113,15 @@ mod tests {
     fn a_line_has_its_fields_and_time() {
         let mut out = Vec::new();
         let mut line = Line::begin(&mut out, b"air,device=a");
-        line.float(b"mean=", 20.5);
-        line.float(b"min=", f64::NAN);
-        line.float(b"max=", f64::INFINITY);
-        line.integer(b"count=", 3);
+        line.float(b",mean=", 20.5);
+        line.float(b",min=", f64::NAN);
+        line.float(b",max=", f64::INFINITY);
+        line.integer(b",count=", 3);
         assert!(line.end(Timestamp(-5)));
         let mut line = Line::begin(&mut out, b"air,device=b");
-        line.float(b"pm2_5_mean=", 1e21);
+        line.float(b",pm2_5_mean=", 1e21);
         assert!(line.end(Timestamp(1_795_334_400_000)));
-        let expected = "air,device=a mean=20.5,count=3i -5\nair,device=b pm2_5_mean=1e21 1795334400000\n";
+        let expected = "air,device=a mean=20.5,count=3i -5\nair,device=b pm2_5_mean=1e+21 1795334400000\n";
         assert_eq!(String::from_utf8_lossy(&out), expected);
     }
 
@@ -125,7 +129,7 @@ mod tests {
     fn a_line_without_a_field_is_none() {
         let mut out = b"before\n".to_vec();
         let mut line = Line::begin(&mut out, b"air,device=a");
-        line.float(b"mean=", f64::NAN);
+        line.float(b",mean=", f64::NAN);
         assert!(!line.end(Timestamp(0)));
         assert_eq!(out, b"before\n");
     }

@@ -47,7 +47,7 @@ pub struct Series {
     pub place: OwnPlace,
     /// Measurement and tags, escaped.
     pub head: Box<[u8]>,
-    /// Its fields' names, escaped, each with its equals sign.
+    /// Its fields' names, escaped, each between a comma and an equals sign.
     pub names: [Box<[u8]>; 7],
     /// The same in every run of every version.
     pub hash: u64,
@@ -81,7 +81,7 @@ impl Series {
         let names = names.map(|name| field(name, place.quantity, tags));
         let mut digest = Sha256::new();
         digest.update(&head);
-        digest.update(&names[0]);
+        digest.update(&names[0][1..]);
         let digest = digest.finalize();
         let hash = u64::from_le_bytes(digest[..8].try_into().expect("a digest has 32 bytes"));
         let Place { family, area, quantity, window_ms } = *place;
@@ -91,7 +91,7 @@ impl Series {
 }
 
 fn field(name: &str, quantity: &Quantity, tags: Tags) -> Box<[u8]> {
-    let mut field = Vec::new();
+    let mut field = vec![b','];
     if !tags.quantity {
         escape_into(&mut field, quantity.name());
         field.push(b'_');
