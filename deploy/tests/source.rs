@@ -124,6 +124,33 @@ fn five_kills_lose_nothing_and_double_nothing_on_3_1_1_in_a_group() {
     exactly_once_through_kills("version = \"3.1.1\"\ngroup = \"sluice\"");
 }
 
+/// Whoever makes up a name for each message fills the quarantine, under the source's name, and nothing else.
+#[test]
+#[ignore = "needs mosquitto"]
+fn made_up_names_have_a_budget() {
+    let broker = Broker::start("");
+    let folder = Folder::new(&source(&broker, "[\"up/#\"]", "new_devices_per_minute = 3"));
+    let start = deploy::clock::now().millis() - 1_800_000;
+    let sluice = folder.start();
+    subscribed(&broker, &sluice, TOPIC, &own(0, start));
+    for made_up in 0..40 {
+        broker.publish_all(&format!("up/made-up-{made_up}/telemetry"), &own(0, start), &[]);
+    }
+    let refused = "sluice_gateway_quarantined_total{reason=\"too_many_devices\"}";
+    let all = || accepted(&sluice) + metric(&sluice, refused);
+    until("all have come", || all() >= 41.0);
+    // Within a minute or two of the clock.
+    assert!(metric(&sluice, refused) >= 30.0, "{}", metric(&sluice, refused));
+    // Who has been met is heard.
+    let before = accepted(&sluice);
+    broker.publish_all(TOPIC, &own(1, start), &[]);
+    until("who was met is heard", || accepted(&sluice) > before);
+    let path = format!("/api/v1/ledger?device=plant&from={}&to={}", start - 3_600_000, start + 7_200_000);
+    sluice.get_until(&path, PATIENCE, |ledger| {
+        ledger["total"]["quarantined"]["too_many_devices"].as_f64() == Some(metric(&sluice, refused))
+    });
+}
+
 #[test]
 #[ignore = "needs mosquitto"]
 fn a_broker_that_restarts_is_found_again() {

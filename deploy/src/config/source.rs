@@ -29,11 +29,22 @@ fn read_one(mut from: Section<'_>, problems: &mut Problems<'_>) -> Option<Source
     let version = from.read("version", problems, version).unwrap_or(MqttVersion::V5);
     let group = from.read("group", problems, group);
     let keep_alive = from.duration("keep_alive", 30 * SECOND, 5 * SECOND..3600 * SECOND, problems);
+    let new_devices = from.number("new_devices_per_minute", 10_000, 0..1_000_001, problems);
     let login = read_login(&mut from, problems);
     let filters = read_filters(&mut from, problems);
     from.end(problems);
     let (host, port) = broker?;
-    Some(SourceConfig { name: name?, host, port, version, login, filters, group, keep_alive })
+    Some(SourceConfig {
+        name: name?,
+        host,
+        port,
+        version,
+        login,
+        filters,
+        group,
+        keep_alive,
+        new_devices_per_minute: u32::try_from(new_devices).unwrap_or(u32::MAX),
+    })
 }
 
 fn read_login(from: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<(String, String)> {
@@ -112,6 +123,7 @@ mod tests {
             filters = ["up/#", "plant/+/line/+/temp"]
             group = "sluice"
             keep_alive = "10s"
+            new_devices_per_minute = 50
             [[source]]
             name = "city"
             broker = "broker.city:1883"
@@ -128,9 +140,11 @@ mod tests {
             filters: vec!["up/#".into(), "plant/+/line/+/temp".into()],
             group: Some("sluice".into()),
             keep_alive: 10 * SECOND,
+            new_devices_per_minute: 50,
         };
         assert_eq!(*first, expected);
         assert_eq!((second.version, second.port, &second.login), (MqttVersion::V5, 1883, &None));
+        assert_eq!(second.new_devices_per_minute, 10_000);
     }
 
     #[test]

@@ -237,6 +237,7 @@ mod tests {
         check("current", "mA", 1200.0, Some(1.2));
         check("rssi", "dBm", -70.0, Some(-100.0));
         check("radon", "Bq/m3", 12.0, Some(12.0));
+        check("current", "furlong", 3.0, Some(3.0));
     }
 
     #[test]

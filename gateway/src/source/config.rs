@@ -22,6 +22,8 @@ pub struct SourceConfig {
     pub group: Option<String>,
     /// How often a silent connection is tried.
     pub keep_alive: Duration,
+    /// Most devices that nobody has registered that may appear in a minute; what more of them say is quarantined.
+    pub new_devices_per_minute: u32,
 }
 
 /// A version of MQTT.

@@ -1,6 +1,7 @@
 //! The devices behind a broker: what the registry says of them, and which of them the log knows.
 
 use super::Met;
+use super::newcomers::{Admission, Newcomers};
 use crate::{Directory, Entry, Registry, RegistryError};
 use records::{Crs, Device, Name, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -12,6 +13,7 @@ pub(super) struct Devices {
     entries: FxHashMap<Name, Entry>,
     revision: u64,
     met: FxHashSet<Name>,
+    newcomers: Newcomers,
 }
 
 /// Whether a device is heard.
@@ -20,13 +22,20 @@ pub(super) enum Standing {
     Welcome(Option<Device>),
     /// The registry has disabled it.
     Disabled,
+    /// Nobody knows it, and the source has brought too many of these. `is_first`: of this minute.
+    TooMany { is_first: bool },
 }
 
 impl Devices {
-    /// Reads the whole registry.
-    pub(super) async fn load(registry: Arc<Registry>) -> Result<Devices, RegistryError> {
-        let mut devices =
-            Devices { registry, entries: FxHashMap::default(), revision: 0, met: FxHashSet::default() };
+    /// Reads the whole registry. `new_per_minute`: most devices that nobody has registered.
+    pub(super) async fn load(registry: Arc<Registry>, new_per_minute: u32) -> Result<Devices, RegistryError> {
+        let mut devices = Devices {
+            registry,
+            entries: FxHashMap::default(),
+            revision: 0,
+            met: FxHashSet::default(),
+            newcomers: Newcomers::new(new_per_minute),
+        };
         devices.take_changes().await?;
         Ok(devices)
     }
@@ -65,6 +74,11 @@ impl Devices {
         }
         if !is_new {
             return Standing::Welcome(None);
+        }
+        if entry.is_none()
+            && let Admission::Refused { is_first } = self.newcomers.admit(now)
+        {
+            return Standing::TooMany { is_first };
         }
         self.met.insert(device.id.clone());
         Standing::Welcome(entry.cloned().or_else(|| device.entry(now)))

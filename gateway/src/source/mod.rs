@@ -8,6 +8,7 @@ mod broker;
 mod config;
 mod devices;
 mod intake;
+mod newcomers;
 mod subscriptions;
 
 pub use config::{MqttVersion, SourceConfig};
@@ -60,7 +61,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// # Errors
 /// The registry could not be read at the start, or the log was closed.
 pub async fn run<P: Producer>(source: Source<P>, stop: CancellationToken) -> Result<(), GatewayError> {
-    let devices = Devices::load(source.registry.clone()).await.map_err(GatewayError::Registry)?;
+    let devices = Devices::load(source.registry.clone(), source.config.new_devices_per_minute)
+        .await
+        .map_err(GatewayError::Registry)?;
     let (link, events) = broker::open(&source.config, &source.limits);
     let outage = Outage::new(source.metrics.clone());
     let subscriptions = Subscriptions::new(&source.config, source.registry.clone());
@@ -166,18 +169,46 @@ impl<P: Producer> Door<P> {
         };
         match standing {
             Standing::Disabled => self.intake.forbid(),
+            Standing::TooMany { is_first } => {
+                let rejection = self.refuse_newcomer(is_first);
+                self.enter(None, ingest_time, topic, payload, Err(rejection));
+            }
             Standing::Welcome(entry) => {
                 if let Some(entry) = entry {
                     self.intake.introduce(entry);
                 }
-                // What is nobody's goes to quarantine under the name of the source.
-                let device =
-                    said.device.map_or_else(|| Name::new(&self.source.config.name), |device| device.id);
-                let arrival = Arrival { device: &device, crs: Crs::Wgs84, ingest_time };
-                self.intake.enter(arrival, topic, payload, said.normalized);
+                let device = said.device.map(|device| device.id);
+                self.enter(device, ingest_time, topic, payload, said.normalized);
             }
         }
         self.intake.owe(owed);
+    }
+
+    /// What is nobody's goes to quarantine under the name of the source.
+    fn enter(
+        &mut self,
+        device: Option<Name>,
+        ingest_time: Timestamp,
+        topic: &str,
+        payload: &[u8],
+        normalized: Normalized,
+    ) {
+        let device = device.unwrap_or_else(|| Name::new(&self.source.config.name));
+        let arrival = Arrival { device: &device, crs: Crs::Wgs84, ingest_time };
+        self.intake.enter(arrival, topic, payload, normalized);
+    }
+
+    fn refuse_newcomer(&self, is_first: bool) -> Rejection {
+        let (source, most) = (self.source.config.name.as_str(), self.source.config.new_devices_per_minute);
+        if is_first {
+            tracing::warn!(
+                source,
+                most,
+                "brings too many new devices a minute: what they say is quarantined"
+            );
+        }
+        let detail = format!("a source may bring {most} new devices a minute, and this is of one more");
+        Rejection::new(Reason::TooManyDevices, detail)
     }
 
     /// Our own topic names first, then the mappings in their order.

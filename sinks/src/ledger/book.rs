@@ -26,6 +26,16 @@ pub(super) struct Changes {
     pub quarantined: Vec<(Name, Timestamp, Reason)>,
 }
 
+/// Gives a book of an older version the columns that it does not have yet.
+fn add_columns(database: &Connection) -> rusqlite::Result<()> {
+    let mut known = database.prepare("SELECT name FROM pragma_table_info('hour')")?;
+    let known: Vec<String> = known.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let missing = columns().filter(|column| !known.iter().any(|name| name == column));
+    missing
+        .map(|column| format!("ALTER TABLE hour ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"))
+        .try_for_each(|statement| database.execute_batch(&statement))
+}
+
 impl LedgerBook {
     /// Opens the book at `path`, or starts one.
     ///
@@ -49,6 +59,7 @@ impl LedgerBook {
              ) WITHOUT ROWID;",
             counts.join(", ")
         ))?;
+        add_columns(&database)?;
         Ok(LedgerBook { database: Mutex::new(database) })
     }
 
@@ -164,3 +175,34 @@ fn forget(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 }
 
 const _: () = assert!(COLUMNS < 30, "SQLite takes that many parameters");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A book that was begun when there were fewer reasons.
+    #[test]
+    fn an_older_book_gets_the_columns_that_it_lacks() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.sqlite");
+        let older: Vec<String> =
+            columns().filter(|column| *column != "too_many_devices").map(|c| format!("{c} INTEGER")).collect();
+        let statement = format!(
+            "CREATE TABLE hour (hour INTEGER, device TEXT, {}, PRIMARY KEY (hour, device)) WITHOUT ROWID;
+             INSERT INTO hour (hour, device, received) VALUES (0, 'a', 7)",
+            older.join(", ")
+        );
+        Connection::open(&path).and_then(|book| book.execute_batch(&statement)).expect("an older book");
+        for _ in 0..2 {
+            let book = LedgerBook::open(&path).expect("it is opened");
+            let at = TopicPartition { topic: records::Topic::Quarantine, partition: 0 };
+            let quarantined = vec![(Name::from("a"), Timestamp(5), Reason::TooManyDevices)];
+            book.enter(at, 1, &Changes { accounts: Vec::new(), quarantined }).expect("it is entered");
+        }
+        let book = Connection::open(&path).expect("it is there");
+        let counts = book.query_row("SELECT received, too_many_devices FROM hour", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        });
+        assert_eq!(counts, Ok((7, 2)));
+    }
+}

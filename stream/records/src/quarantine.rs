@@ -17,12 +17,20 @@ pub enum Reason {
     Empty = 4,
     /// Larger than a message may be.
     TooLarge = 5,
+    /// Of one more new device than its source may bring in a minute.
+    TooManyDevices = 6,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 5] =
-        [Reason::Malformed, Reason::Invalid, Reason::UnknownTopic, Reason::Empty, Reason::TooLarge];
+    pub const ALL: [Reason; 6] = [
+        Reason::Malformed,
+        Reason::Invalid,
+        Reason::UnknownTopic,
+        Reason::Empty,
+        Reason::TooLarge,
+        Reason::TooManyDevices,
+    ];
 
     /// The name in metrics and API.
     pub const fn name(self) -> &'static str {
@@ -32,6 +40,7 @@ impl Reason {
             Reason::UnknownTopic => "unknown_topic",
             Reason::Empty => "empty",
             Reason::TooLarge => "too_large",
+            Reason::TooManyDevices => "too_many_devices",
         }
     }
 
