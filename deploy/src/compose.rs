@@ -89,7 +89,7 @@ impl Sluice {
         // ### Data: the folder, the gateway's spool when there is one, the log.
         let folder = Folder::create(&config.data)?;
         let cluster = Cluster::of(config, &metrics)?;
-        let spool = spool::open(config, role, &folder, &metrics)?;
+        let spool = spool::open(config, role, &folder, &metrics).await?;
         let log = log::open(config, role, &folder, cluster.as_ref(), spool.as_ref(), &metrics).await?;
         let logs = spool.iter().cloned().map(Engine::Embedded).chain([log.clone()]).collect();
         let supervisor = Supervisor::default();
@@ -99,8 +99,9 @@ impl Sluice {
         let registry = match listeners.mqtt {
             None => None,
             Some(mqtt) => {
+                let shedding = spool::shedding(&config.spool, spool.as_ref());
                 let to = spool.clone().map_or_else(|| log.clone(), Engine::Embedded);
-                Some(devices::start(&mut site, to, mqtt, listeners.mqtts)?)
+                Some(devices::start(&mut site, to, shedding, mqtt, listeners.mqtts)?)
             }
         };
 

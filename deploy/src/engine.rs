@@ -67,6 +67,18 @@ impl Engine {
         }
     }
 
+    /// Makes a group known that may come to read much later: the embedded log keeps what it has not read. Kafka keeps
+    /// everything for its retention, whoever reads.
+    ///
+    /// # Errors
+    /// The log can't be written.
+    pub async fn introduce(&self, group: &str, topics: &[Topic]) -> Result<(), LogError> {
+        match self {
+            Engine::Embedded(log) => log.introduce(group, topics).await,
+            Engine::Kafka(..) => Ok(()),
+        }
+    }
+
     /// What is switched off reads no more: the embedded log keeps nothing for it. Kafka lets groups go by itself.
     ///
     /// # Errors

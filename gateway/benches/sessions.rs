@@ -4,7 +4,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use firmware_protocol::{FrameContent, FrameQuantity, FrameReading, TelemetryFrame};
-use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, Parts, Registry};
+use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, Parts, Registry, Shedding};
 use records::{AppendError, Batch, Crs, Family, Offset, Producer, Timestamp, Topic, TopicPartition};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -53,6 +53,7 @@ fn sessions(criterion: &mut Criterion) {
             fanout: Arc::new(Fanout::new(&Limits::default(), metrics.clone())),
             clock,
             limits: Limits::default(),
+            shedding: Shedding::default(),
             metrics,
         },
         stop.clone(),

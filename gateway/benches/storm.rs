@@ -3,7 +3,7 @@
 //!
 //! Clients and gateway share the machine. Half of the connections stay open until the last one is through.
 
-use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, Parts, Registry};
+use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, Parts, Registry, Shedding};
 use records::{Crs, Family, MemoryLog, Timestamp};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -50,6 +50,7 @@ async fn storm() {
             fanout: Arc::new(Fanout::new(&Limits::default(), metrics.clone())),
             clock,
             limits: Limits::default(),
+            shedding: Shedding::default(),
             metrics,
         },
         stop.clone(),

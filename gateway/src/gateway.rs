@@ -7,8 +7,11 @@ use crate::normalize::start_of;
 use crate::outage::{Closed, Outage};
 use crate::session::{Refusal, Testament, serve};
 use crate::sessions::Sessions;
+use crate::shed::{self, Shed};
 use crate::throttle::Throttle;
-use crate::{Clock, Directory, Fanout, GatewayError, Limits, Listener, Metrics, RegistryError, Role, Tls};
+use crate::{
+    Clock, Directory, Fanout, GatewayError, Limits, Listener, Metrics, RegistryError, Role, Shedding, Tls,
+};
 use records::{Device, Producer};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +49,9 @@ pub async fn run<P: Producer, D: Directory>(
     tracing::info!(devices = devices.len(), "registry read");
 
     let sessions = TaskTracker::new();
+    if gate.shed.may_be() {
+        gate.testaments.spawn(shed::tell(gate.clone()));
+    }
     let (changed, changes) = unbounded_channel();
     let mut beside = JoinSet::new();
     let fanout = gate.fanout.clone();
@@ -75,6 +81,8 @@ pub struct Parts<P, D> {
     pub clock: Clock,
     /// What it may use.
     pub limits: Limits,
+    /// What it may leave out when there is nearly no room.
+    pub shedding: Shedding,
     /// What it counts.
     pub metrics: Arc<Metrics>,
 }
@@ -87,6 +95,7 @@ pub(crate) struct Gate<P: Producer> {
     pub kept: Kept,
     pub fanout: Arc<Fanout>,
     pub outage: Arc<Outage>,
+    pub shed: Shed,
     pub clock: Clock,
     pub limits: Limits,
     pub metrics: Arc<Metrics>,
@@ -95,13 +104,13 @@ pub(crate) struct Gate<P: Producer> {
     pub log_closed: CancellationToken,
     announcer: Announcer,
     throttle: Throttle,
-    /// Wills on their way to the log.
+    /// Wills on their way to the log, and what is to be told of messages that were left out.
     testaments: TaskTracker,
 }
 
 impl<P: Producer> Gate<P> {
     fn new<D: Directory>(parts: Parts<P, D>, stop: CancellationToken) -> Result<Gate<P>, GatewayError> {
-        let Parts { log, registry, fanout, clock, limits, metrics } = parts;
+        let Parts { log, registry, fanout, clock, limits, shedding, metrics } = parts;
         let outage = Outage::new(metrics.clone());
         Ok(Gate {
             log,
@@ -111,6 +120,7 @@ impl<P: Producer> Gate<P> {
             fanout,
             announcer: Announcer::new(outage.clone()),
             outage,
+            shed: Shed::new(shedding, metrics.dropped.clone()),
             clock,
             limits,
             metrics,
@@ -284,11 +294,16 @@ async fn drain<P: Producer>(gate: &Arc<Gate<P>>, sessions: &TaskTracker) {
         sessions.wait().await;
         // Sessions that are kept end with the process, and so their wills wait no longer.
         gate.execute(gate.kept.due(u32::MAX));
+        gate.shed.end();
         gate.testaments.close();
         gate.testaments.wait().await;
     };
     if tokio::time::timeout(deadline, ended).await.is_err() {
         let (sessions, wills) = (sessions.len(), gate.testaments.len());
         tracing::warn!(sessions, wills, "some sessions did not end in time");
+    }
+    let messages = gate.shed.untold();
+    if messages > 0 {
+        tracing::error!(messages, "left out, and missing in the ledger: the log had no room to tell");
     }
 }

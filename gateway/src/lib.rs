@@ -31,6 +31,7 @@ mod kept;
 mod outage;
 mod registry;
 mod sessions;
+mod shed;
 mod throttle;
 
 mod error;
@@ -44,6 +45,7 @@ pub use limits::Limits;
 pub use listener::Listener;
 pub use metrics::Metrics;
 pub use registry::{Credential, Directory, Entry, NewDevice, NewSubscriber, Password, Registry};
+pub use shed::Shedding;
 pub use source::{MqttVersion, Source, SourceConfig};
 
 pub use tls::{Tls, TlsError};

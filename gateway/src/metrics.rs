@@ -16,6 +16,7 @@ pub struct Metrics {
     abandoned: IntCounter,
     pub(crate) repeated: IntCounter,
     pub(crate) cleared: IntCounter,
+    pub(crate) dropped: IntCounter,
     pub(crate) subscriptions: IntGauge,
     pub(crate) retained_messages: IntGauge,
     pub(crate) retained_bytes: IntGauge,
@@ -48,8 +49,8 @@ impl Metrics {
         let messages = by(
             "sluice_gateway_messages_total",
             "Messages received, by what became of them: durable as telemetry or in quarantine, forbidden, \
-             repeated under a packet id of QoS 2, only there to clear what was retained, or abandoned unacknowledged \
-             when their session ended.",
+             repeated under a packet id of QoS 2, only there to clear what was retained, dropped at QoS 0 because the \
+             spool was nearly full, or abandoned unacknowledged when their session ended.",
             "outcome",
         )?;
         let quarantined =
@@ -62,6 +63,7 @@ impl Metrics {
         )?;
         Ok(Metrics {
             cleared: messages.with_label_values(&["cleared"]),
+            dropped: messages.with_label_values(&["dropped"]),
             deliveries_sent: deliveries.with_label_values(&["sent"]),
             deliveries_dropped: deliveries.with_label_values(&["dropped"]),
             deliveries_expired: deliveries.with_label_values(&["expired"]),

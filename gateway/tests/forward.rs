@@ -362,6 +362,7 @@ async fn an_outage_is_counted_once_and_its_lag_is_told() {
         reason: Reason::Empty,
         detail: "".into(),
         payload: Vec::new(),
+        count: 1,
     });
     let mut batch = Batch::new();
     batch.push_with(b"d", |to| quarantined.encode(to));

@@ -288,6 +288,7 @@ fn refused(device: &str) -> Record {
         reason: Reason::Malformed,
         detail: "expected a value at byte 10, found '}'".to_owned(),
         payload: br#"{"pm2_5": }"#.to_vec(),
+        count: 1,
     })
 }
 

@@ -200,6 +200,7 @@ async fn quarantine_keeps_the_last_few_of_each_device() {
             reason: Reason::Malformed,
             detail: format!("number {number}"),
             payload: if number % 2 == 0 { b"{".to_vec() } else { vec![0xff; 10_000] },
+            count: 1,
         })
     };
     let noisy: Vec<Record> = (0..50).map(|number| refused("noisy", number)).collect();

@@ -286,6 +286,7 @@ async fn refused_payloads_and_quantities() {
         reason: records::Reason::Malformed,
         detail: "expected a value at byte 10".to_owned(),
         payload: b"{\"pm2_5\": }".to_vec(),
+        count: 1,
     });
     append(&console.log, Topic::Quarantine, &[refused]).await;
     let has_one = |answer: &support::http::Answer| answer.json()["quarantine"][0].is_object();

@@ -17,6 +17,10 @@ fn account(device: &str, hour: i64, counts: &[(AccountItem, usize)]) -> Record {
 }
 
 fn quarantined(device: &str, at: i64, reason: Reason) -> Record {
+    in_sum(device, at, reason, 1)
+}
+
+fn in_sum(device: &str, at: i64, reason: Reason, count: u32) -> Record {
     Record::Quarantined(Quarantined {
         device: device.into(),
         topic_name: String::new(),
@@ -24,6 +28,7 @@ fn quarantined(device: &str, at: i64, reason: Reason) -> Record {
         reason,
         detail: String::new(),
         payload: Vec::new(),
+        count,
     })
 }
 
@@ -49,6 +54,8 @@ async fn an_hour_of_a_device_is_one_row() {
         quarantined("a", START + HOUR - 1, Reason::Malformed),
         quarantined("a", START + 1, Reason::TooLarge),
         quarantined("c", START + HOUR, Reason::Empty),
+        in_sum("a", START + 2, Reason::Dropped, 250),
+        in_sum("a", START + 3, Reason::Dropped, 7),
     ];
     append(&console.log, Topic::Quarantine, &refused).await;
     let path = format!("/api/v1/ledger?from={START}&to={}", START + 2 * HOUR);
@@ -67,7 +74,8 @@ async fn an_hour_of_a_device_is_one_row() {
     // The row that was told last counts, in whatever order they are read.
     let a = &rows[2];
     assert_eq!((number(a, "received"), number(a, "duplicate"), number(a, "suspect")), (5, 2, 1));
-    assert_eq!((number(&a["quarantined"], "malformed"), number(&a["quarantined"], "too_large")), (2, 1));
+    let of = |reason| number(&a["quarantined"], reason);
+    assert_eq!((of("malformed"), of("too_large"), of("dropped")), (2, 1, 257));
     assert_eq!((a["is_balanced"].as_bool(), rows[0]["is_balanced"].as_bool()), (Some(true), Some(false)));
     assert_eq!(answer["total"]["is_balanced"], false);
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway::{Fanout, Listener, Metrics, Parts, Registry, Source};
+use gateway::{Fanout, Listener, Metrics, Parts, Registry, Shedding, Source};
 use tokio::net::TcpListener;
 
 use super::certificate::CertificateFiles;
@@ -12,13 +12,14 @@ use crate::command::{Failure, open_registry};
 use crate::config::Config;
 use crate::engine::Engine;
 
-/// Starts it; what devices say goes to `log`. Gives who may connect.
+/// Starts it; what devices say goes to `log`, and some of it may be left out. Gives who may connect.
 ///
 /// # Errors
 /// The registry can't be opened, or the certificate can't be used.
 pub(super) fn start(
     site: &mut Site<'_>,
     log: Engine,
+    shedding: Shedding,
     mqtt: TcpListener,
     mqtts: Option<TcpListener>,
 ) -> Result<Arc<Registry>, Failure> {
@@ -39,7 +40,8 @@ pub(super) fn start(
         let registry = registry.clone();
         |stop| async move {
             let fanout = Arc::new(Fanout::new(&limits, metrics.clone()));
-            let parts = Parts { log, registry, fanout, clock: clock::shared(), limits, metrics };
+            let clock = clock::shared();
+            let parts = Parts { log, registry, fanout, clock, limits, shedding, metrics };
             Ok(gateway::run(listeners, parts, stop).await?)
         }
     });

@@ -80,6 +80,12 @@ impl Mirror {
     /// From meeting both sides to the first trouble.
     async fn turn(&self, stop: &CancellationToken) -> Result<(), Broken> {
         let MirrorConfig { city, to, topics, .. } = &self.config;
+        let group = |topic: &Topic| format!("mirror.{to}.{topic}");
+        // The target may be away for long before the first record can be read.
+        for topic in topics {
+            let known = self.log.introduce(&group(topic), &[*topic]).await;
+            known.map_err(|error| Broken::Mirror(MirrorError::Source(error)))?;
+        }
         let meeting = async {
             if let Some(cluster) = &self.cluster {
                 // So that this deployment is known by one name, whoever mirrors from it or to it.
@@ -96,7 +102,6 @@ impl Mirror {
         self.check(&from).await?;
         info!(city, to, "mirroring");
         self.metrics.came_back();
-        let group = |topic: &Topic| format!("mirror.{to}.{topic}");
         let reader = |topic| self.log.consumer_from(&group(topic), &[*topic], from.clone());
         let readers: Vec<EngineConsumer> = topics.iter().map(reader).collect();
         let source = mirror::Source { city: city.clone(), log, to: to.clone(), readers };

@@ -1,10 +1,11 @@
 //! What a gateway on Kafka writes to first, and what brings it on.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use embedded::Log;
-use gateway::forward;
+use gateway::{Shedding, forward};
 use kafka::ConnectError;
 use prometheus::Registry as MetricsRegistry;
 use records::{LogError, Topic};
@@ -24,6 +25,10 @@ use crate::supervise::Chain;
 /// What a gateway writes.
 const TOPICS: &[Topic] = &[Topic::Telemetry, Topic::Quarantine, Topic::Audit];
 
+/// The forwarder's two readers.
+const LIVE: &str = "forward.live";
+const BACKLOG: &str = "forward.backlog";
+
 /// How long Kafka may take to answer at the end for what it was sent; the spool keeps what it does not.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -33,8 +38,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The spool's log; `None` when there is none.
 ///
 /// # Errors
-/// It can't be opened: another gateway may be using it.
-pub(super) fn open(
+/// It can't be opened or written: another gateway may be using it.
+pub(super) async fn open(
     config: &Config,
     role: Role,
     folder: &Folder,
@@ -47,8 +52,24 @@ pub(super) fn open(
     let budget_bytes = Some(config.spool.budget_bytes);
     let options = embedded::Options { budget_bytes, ..Default::default() };
     let metrics = registered(embedded::Metrics::register(metrics))?;
-    let spool = Log::open(&folder.spool(), options, clock::shared(), metrics);
-    spool.map(Some).map_err(|error| Failure::because("spool", &error))
+    let spool = Log::open(&folder.spool(), options, clock::shared(), metrics)
+        .map_err(|error| Failure::because("spool", &error))?;
+    // Kafka may be away for long before the first of them reads.
+    for group in [LIVE, BACKLOG] {
+        spool.introduce(group, TOPICS).await.map_err(|error| Failure::because("spool", &error))?;
+    }
+    Ok(Some(spool))
+}
+
+/// What may be left out while the spool is nearly full; nothing without one.
+pub(super) fn shedding(config: &SpoolConfig, spool: Option<&Log>) -> Shedding {
+    match spool.cloned() {
+        None => Shedding::default(),
+        Some(spool) => {
+            let is_scarce = Arc::new(move || spool.is_scarce());
+            Shedding { families: config.may_drop.clone(), is_scarce }
+        }
+    }
 }
 
 /// Starts the forwarder.
@@ -139,8 +160,8 @@ impl Forwarder {
             let spool = forward::Spool {
                 gateway: self.gateway.clone(),
                 made: self.spool.made(),
-                live: self.spool.consumer("forward.live", TOPICS),
-                backlog: self.spool.consumer("forward.backlog", TOPICS),
+                live: self.spool.consumer(LIVE, TOPICS),
+                backlog: self.spool.consumer(BACKLOG, TOPICS),
             };
             let (options, metrics) = (self.options.clone(), self.metrics.clone());
             match forward::run(spool, target.clone(), clock::shared(), options, metrics, stop.clone()).await {

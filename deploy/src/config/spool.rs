@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use records::Family;
+
 use super::section::{Problems, Section};
 use super::{MS, SECOND};
 
@@ -14,6 +16,8 @@ pub struct SpoolConfig {
     pub gateway: Option<String>,
     /// What it may take on disk; then devices wait.
     pub budget_bytes: u64,
+    /// Families whose messages of QoS 0 are left out, and counted, when that is nearly used up.
+    pub may_drop: Vec<Family>,
     /// Backlog goes at most at this rate.
     pub backlog_records_per_second: u32,
     /// The same in bytes.
@@ -31,6 +35,7 @@ impl Default for SpoolConfig {
             is_enabled: true,
             gateway: None,
             budget_bytes: 20_000_000_000,
+            may_drop: Vec::new(),
             backlog_records_per_second: forward.backlog_records_per_second,
             backlog_bytes_per_second: forward.backlog_bytes_per_second,
             uplink_bits_per_second: forward.uplink_bits_per_second,
@@ -62,6 +67,7 @@ pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> SpoolConfig {
         backlog_records_per_second: u32::try_from(records).unwrap_or(u32::MAX),
         backlog_bytes_per_second: u32::try_from(bytes).unwrap_or(u32::MAX),
         uplink_bits_per_second: (uplink > 0).then_some(uplink),
+        may_drop: families(&mut from, problems),
         commit_interval: from.duration(
             "commit_interval",
             default.commit_interval,
@@ -71,4 +77,35 @@ pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> SpoolConfig {
     };
     from.end(problems);
     spool
+}
+
+fn families(from: &mut Section<'_>, problems: &mut Problems<'_>) -> Vec<Family> {
+    let path = from.path_of("may_drop");
+    let named = from.texts("may_drop", problems).into_iter().filter_map(|(at, name)| {
+        let family = Family::from_name(&name);
+        if family.is_none() {
+            let names = Family::ALL.map(Family::name).join(", ");
+            problems.add(Some(at), path.as_str(), format!("\"{name}\" is none of {names}"));
+        }
+        family
+    });
+    named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+
+    const KAFKA: &str = "[log]\nkind = \"kafka\"\n[log.kafka]\nbrokers = \"k:9092\"\n[spool]\n";
+
+    #[test]
+    fn families_that_may_miss_something_are_named() {
+        let config = Config::parse(&format!("{KAFKA}may_drop = [\"traffic\", \"other\"]\n"));
+        assert_eq!(config.expect("both are families").spool.may_drop, [Family::Traffic, Family::Other]);
+        let found = Config::parse(&format!("{KAFKA}may_drop = [\"traffic\", \"cars\"]\n"));
+        let found: Vec<_> = found.expect_err("one is none").iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("line 6: spool.may_drop: \"cars\" is none of other, air,"), "{found:?}");
+    }
 }

@@ -7,15 +7,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod broker;
 mod city;
 mod watcher;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use broker::Broker;
 use city::{City, Plan};
+use support::broker::Broker;
 use support::disk::Disk;
 use watcher::{Watcher, percentile};
 

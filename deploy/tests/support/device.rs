@@ -99,6 +99,24 @@ pub fn connect(id: &str, password: &str) -> Vec<u8> {
     packet(0x10, &body)
 }
 
+/// Publishes all payloads with QoS 0 and DISCONNECT, and returns when the gateway has read them.
+pub fn shout(mqtt: SocketAddr, id: &str, password: &str, payloads: impl Iterator<Item = Vec<u8>>) {
+    let mut stream = TcpStream::connect(mqtt).expect("the gateway listens");
+    stream.write_all(&connect(id, password)).expect("the gateway reads");
+    let mut connack = [0; 4];
+    stream.read_exact(&mut connack).expect("it answers");
+    assert_eq!(connack, [0x20, 2, 0, 0], "{id} is welcome");
+    for payload in payloads {
+        let mut body = Vec::with_capacity(payload.len() + 64);
+        string(&mut body, &format!("up/{id}/telemetry"));
+        body.extend_from_slice(&payload);
+        stream.write_all(&packet(0x30, &body)).expect("the gateway reads");
+    }
+    stream.write_all(&[0xe0, 0]).expect("the gateway reads");
+    let rest = stream.read(&mut connack).expect("it closes");
+    assert_eq!(rest, 0, "nothing is answered");
+}
+
 /// PUBLISH with QoS 1.
 pub fn publish(out: &mut Vec<u8>, topic: &str, packet_id: u16, payload: &[u8]) {
     let mut body = Vec::with_capacity(topic.len() + 4 + payload.len());

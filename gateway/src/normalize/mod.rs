@@ -56,7 +56,7 @@ pub fn telemetry(arrival: Arrival<'_>, payload: &[u8]) -> Normalized {
 
 /// Most of a payload, of a topic name and of a detail that quarantine keeps, in bytes.
 const KEPT_PAYLOAD: usize = 4096;
-const KEPT_TEXT: usize = 512;
+pub(crate) const KEPT_TEXT: usize = 512;
 
 impl Observations {
     /// All of them.
@@ -106,6 +106,7 @@ impl Rejection {
             reason: self.reason,
             detail: start_of(&self.detail, KEPT_TEXT).to_owned(),
             payload: payload[..payload.len().min(KEPT_PAYLOAD)].to_vec(),
+            count: 1,
         }
     }
 }

@@ -264,12 +264,13 @@ async fn enter<P: Producer>(
 }
 
 fn session<P: Producer>(arriving: Arriving, admitted: Admitted, gate: Arc<Gate<P>>) -> Session<P> {
-    let Proven { device: Device { id, .. }, crs, role, .. } = admitted.proven;
+    let Proven { device: Device { id, family, .. }, crs, role, .. } = admitted.proven;
     let partition = |topic| partition_of(id.as_bytes(), gate.log.partitions(topic));
     let device = Sender {
         telemetry_partition: partition(Topic::Telemetry),
         quarantine_partition: partition(Topic::Quarantine),
         is_device: role == Role::Device,
+        may_be_shed: gate.shed.concerns(family),
         crs,
         id,
     };

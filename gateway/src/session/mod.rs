@@ -83,6 +83,8 @@ struct Sender {
     is_device: bool,
     /// The system of the positions it states.
     crs: Crs,
+    /// Whether its messages of QoS 0 may be left out when there is nearly no room.
+    may_be_shed: bool,
     telemetry_partition: u32,
     quarantine_partition: u32,
 }

@@ -77,6 +77,7 @@ impl<P: Producer> Session<P> {
             Ok(Topic::Up { device, .. }) if device != self.device.id => return self.forbid(publish),
             Ok(Topic::Command { .. }) => return self.forbid(publish),
             Ok(Topic::Up { .. }) if is_clearing => return self.clear(publish, ingest_time),
+            _ if self.shed(publish, ingest_time) => return,
             Ok(Topic::Up { kind, .. }) => match check(publish, self.gate.limits.max_payload) {
                 Ok(()) => normalize(arrival, kind, publish.payload),
                 Err(rejection) => Err(rejection),
@@ -98,6 +99,15 @@ impl<P: Producer> Session<P> {
         let Some(publication) = self.publication(publish, now) else { return };
         self.gate.metrics.cleared.inc();
         self.ledger.clear(publish, self.version, publication);
+    }
+
+    /// Whether a message is left out; it is counted then.
+    fn shed(&self, publish: &Publish<'_>, ingest_time: Timestamp) -> bool {
+        let is_shed = publish.qos == QoS::AtMostOnce && self.device.may_be_shed && self.gate.shed.is_due();
+        if is_shed {
+            self.gate.shed.enter(&self.device.id, publish.topic, ingest_time);
+        }
+        is_shed
     }
 
     /// MQTT 5 can refuse one message if it is one that is answered; otherwise the connection goes.
@@ -166,6 +176,9 @@ impl<P: Producer> Session<P> {
         }
         if is_foreign(&self.device.id, &topic) {
             return self.forbid(&publish);
+        }
+        if self.shed(&publish, ingest_time) {
+            return;
         }
         let arrival = Arrival { device: &self.device.id, crs: self.device.crs, ingest_time };
         let rejection = too_large(self.gate.limits.max_payload);

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 #![allow(clippy::unwrap_used, reason = "a test's own scaffolding")]
 
-use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, NewSubscriber, Parts, Registry};
+use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, NewSubscriber, Parts, Registry, Shedding};
 use records::{
     AppendError, Batch, Crs, Family, MemoryLog, Offset, Producer, Record, Timestamp, Topic, TopicPartition,
     partition_of,
@@ -123,10 +123,24 @@ impl Site {
         Site::open_behind(devices, limits, Listener::plain).await
     }
 
+    /// That may leave something out.
+    pub async fn open_shedding(devices: &[&str], shedding: Shedding) -> Site {
+        Site::start(devices, Limits::default(), shedding, Listener::plain).await
+    }
+
     /// With a listener of its own kind.
     pub async fn open_behind(
         devices: &[&str],
         limits: Limits,
+        listen: impl FnOnce(TcpListener) -> Listener,
+    ) -> Site {
+        Site::start(devices, limits, Shedding::default(), listen).await
+    }
+
+    async fn start(
+        devices: &[&str],
+        limits: Limits,
+        shedding: Shedding,
         listen: impl FnOnce(TcpListener) -> Listener,
     ) -> Site {
         let folder = tempfile::tempdir().unwrap();
@@ -152,6 +166,7 @@ impl Site {
                 fanout: fanout.clone(),
                 clock,
                 limits,
+                shedding,
                 metrics: gateway_metrics,
             },
             stop.clone(),

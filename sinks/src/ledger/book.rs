@@ -2,7 +2,7 @@
 
 use super::view::{COLUMNS, LedgerQuery, LedgerView, columns};
 use crate::alerts::BookError;
-use records::{Account, AccountItem, Name, Offset, Reason, Timestamp, TopicPartition};
+use records::{Account, AccountItem, Name, Offset, Quarantined, Reason, Timestamp, TopicPartition};
 use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,21 @@ pub struct LedgerBook {
 #[derive(Default)]
 pub(super) struct Changes {
     pub accounts: Vec<Account>,
-    pub quarantined: Vec<(Name, Timestamp, Reason)>,
+    pub quarantined: Vec<SetAside>,
+}
+
+/// Messages of a device that the gateway set aside.
+pub(super) struct SetAside {
+    device: Name,
+    at: Timestamp,
+    reason: Reason,
+    count: u32,
+}
+
+impl From<Quarantined> for SetAside {
+    fn from(from: Quarantined) -> SetAside {
+        SetAside { device: from.device, at: from.ingest_time, reason: from.reason, count: from.count }
+    }
 }
 
 /// Gives a book of an older version the columns that it does not have yet.
@@ -32,7 +46,7 @@ fn add_columns(database: &Connection) -> rusqlite::Result<()> {
     let known: Vec<String> = known.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let missing = columns().filter(|column| !known.iter().any(|name| name == column));
     missing
-        .map(|column| format!("ALTER TABLE hour ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"))
+        .map(|column| format!("ALTER TABLE hour ADD COLUMN {}", definition(column)))
         .try_for_each(|statement| database.execute_batch(&statement))
 }
 
@@ -47,8 +61,7 @@ impl LedgerBook {
         database.pragma_update(None, "journal_mode", "WAL")?;
         // What a loss of power takes is read from the log again, and so is its position: they go together.
         database.pragma_update(None, "synchronous", "FULL")?;
-        let counts: Vec<String> =
-            columns().map(|column| format!("{column} INTEGER NOT NULL DEFAULT 0")).collect();
+        let counts: Vec<String> = columns().map(definition).collect();
         database.execute_batch(&format!(
             "CREATE TABLE IF NOT EXISTS hour (
                  hour INTEGER NOT NULL, device TEXT NOT NULL, {}, PRIMARY KEY (hour, device)
@@ -111,6 +124,10 @@ impl LedgerBook {
     }
 }
 
+fn definition(column: &str) -> String {
+    format!("{column} INTEGER NOT NULL DEFAULT 0")
+}
+
 fn next(database: &Connection, at: TopicPartition) -> rusqlite::Result<Offset> {
     let mut select = database.prepare("SELECT next FROM position WHERE place = ?1")?;
     let next: Option<i64> = select.query_row([at.to_string()], |row| row.get(0)).optional()?;
@@ -141,22 +158,19 @@ fn enter_accounts(transaction: &Transaction<'_>, accounts: &[Account]) -> rusqli
     Ok(())
 }
 
-fn enter_quarantined(
-    transaction: &Transaction<'_>,
-    quarantined: &[(Name, Timestamp, Reason)],
-) -> rusqlite::Result<()> {
+fn enter_quarantined(transaction: &Transaction<'_>, quarantined: &[SetAside]) -> rusqlite::Result<()> {
     for reason in Reason::ALL {
-        let mut of_reason = quarantined.iter().filter(|(.., known)| *known == reason).peekable();
+        let mut of_reason = quarantined.iter().filter(|aside| aside.reason == reason).peekable();
         if of_reason.peek().is_none() {
             continue;
         }
         let name = reason.name();
         let mut count = transaction.prepare(&format!(
-            "INSERT INTO hour (hour, device, {name}) VALUES (?1, ?2, 1)
-             ON CONFLICT (hour, device) DO UPDATE SET {name} = {name} + 1"
+            "INSERT INTO hour (hour, device, {name}) VALUES (?1, ?2, ?3)
+             ON CONFLICT (hour, device) DO UPDATE SET {name} = {name} + excluded.{name}"
         ))?;
-        for (device, at, _) in of_reason {
-            count.execute(params![at.floor(HOUR).millis(), device.as_str()])?;
+        for SetAside { device, at, count: messages, .. } in of_reason {
+            count.execute(params![at.floor(HOUR).millis(), device.as_str(), messages])?;
         }
     }
     Ok(())
@@ -185,8 +199,10 @@ mod tests {
     fn an_older_book_gets_the_columns_that_it_lacks() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("ledger.sqlite");
-        let older: Vec<String> =
-            columns().filter(|column| *column != "too_many_devices").map(|c| format!("{c} INTEGER")).collect();
+        let older: Vec<String> = columns()
+            .filter(|column| *column != "too_many_devices")
+            .map(|c| format!("{c} INTEGER"))
+            .collect();
         let statement = format!(
             "CREATE TABLE hour (hour INTEGER, device TEXT, {}, PRIMARY KEY (hour, device)) WITHOUT ROWID;
              INSERT INTO hour (hour, device, received) VALUES (0, 'a', 7)",
@@ -196,7 +212,8 @@ mod tests {
         for _ in 0..2 {
             let book = LedgerBook::open(&path).expect("it is opened");
             let at = TopicPartition { topic: records::Topic::Quarantine, partition: 0 };
-            let quarantined = vec![(Name::from("a"), Timestamp(5), Reason::TooManyDevices)];
+            let (device, at_ms, reason) = (Name::from("a"), Timestamp(5), Reason::TooManyDevices);
+            let quarantined = vec![SetAside { device, at: at_ms, reason, count: 1 }];
             book.enter(at, 1, &Changes { accounts: Vec::new(), quarantined }).expect("it is entered");
         }
         let book = Connection::open(&path).expect("it is there");

@@ -44,7 +44,7 @@ impl Sink for LedgerSink {
                 Record::Account(account) => changes.accounts.push(account),
                 Record::Quarantined(refused) => {
                     written.saw(refused.ingest_time);
-                    changes.quarantined.push((refused.device, refused.ingest_time, refused.reason));
+                    changes.quarantined.push(refused.into());
                 }
                 _ => continue,
             }

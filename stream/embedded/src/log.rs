@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use records::{AppendError, Batch, LogError, Offset, Producer, Timestamp, Topic, TopicPartition};
 use rusqlite::Connection;
@@ -18,7 +19,7 @@ use crate::roster::Roster;
 use crate::seat::ReaderName;
 use crate::shared::{Handle, Shared, Stage};
 use crate::{
-    EmbeddedConsumer, EmbeddedPipe, Metrics, OpenError, Options, Stats, schema, verify, wal, writer,
+    EmbeddedConsumer, EmbeddedPipe, Metrics, OpenError, Options, Stats, room, schema, verify, wal, writer,
 };
 
 /// Tells the time of an append, for retention by age.
@@ -70,6 +71,15 @@ impl Log {
         self.consumer(group, topics).beginning_at(from)
     }
 
+    /// Makes a group known that may come to read much later: from now on nothing is removed that it has not read. A
+    /// living reader of the group is fenced.
+    ///
+    /// # Errors
+    /// The log can't be written.
+    pub async fn introduce(&self, group: &str, topics: &[Topic]) -> Result<(), LogError> {
+        self.consumer(group, topics).introduce().await
+    }
+
     /// The input of `job`: these partitions of `topic`. Pipes of one job with other partitions run beside it.
     ///
     /// A living pipe of the same job that shares a partition is fenced.
@@ -86,6 +96,14 @@ impl Log {
     /// What the log holds and who reads it.
     pub fn stats(&self) -> Stats {
         Stats::of(&self.handle.shared)
+    }
+
+    /// Whether the budget is nearly used up by what is still to be read: more than 17/20 of it, when appends are refused
+    /// from 18/20 on. Whoever has something that may be left out leaves it out while this is so, and keeps the rest of
+    /// the room for what may not.
+    pub fn is_scarce(&self) -> bool {
+        let shared = &self.handle.shared;
+        room::is_scarce(shared.used_bytes.load(Ordering::Relaxed), shared.options.budget_bytes)
     }
 
     /// Forgets a consumer group or a job that will not come back, with its snapshots, so that nothing is kept for it.
@@ -162,6 +180,7 @@ fn load(
         path: path.to_owned(),
         made: schema::made(conn)?,
         queue: Queue::new(&options),
+        used_bytes: AtomicU64::new(0),
         options,
         layout,
         partitions,

@@ -52,6 +52,11 @@ impl EmbeddedConsumer {
         self
     }
 
+    /// Makes the group known, from its first poll on at the latest.
+    pub(crate) async fn introduce(mut self) -> Result<(), LogError> {
+        self.reader.register(false).await.map(|_| ())
+    }
+
     fn positions(&self, standings: &[Standing]) -> Vec<Offset> {
         let Some(from) = &self.from else {
             return standings.iter().map(|standing| standing.position.next).collect();

@@ -3,6 +3,8 @@
 //! A job frees its input only by committing its outputs. If appends could take the last byte, nobody could ever make
 //! room again; so they are refused while there is some left for those who read.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rusqlite::{Connection, Statement};
 
 use crate::options::{Options, OverBudget};
@@ -14,11 +16,20 @@ pub(crate) struct Room<'c> {
     free_count: Statement<'c>,
     budget: Option<u64>,
     policy: OverBudget,
+    /// What was used when it was last looked, for others to see.
+    used: &'c AtomicU64,
+}
+
+/// Whether so much of a budget is used that what may be left out should be: a twentieth before appends are refused,
+/// and a twentieth behind the point from which on all goes that was read, so it is the unread that fills the log.
+pub(crate) fn is_scarce(used: u64, budget: Option<u64>) -> bool {
+    budget.is_some_and(|budget| used > budget / 20 * 17)
 }
 
 impl<'c> Room<'c> {
-    pub fn new(conn: &'c Connection, options: &Options) -> rusqlite::Result<Room<'c>> {
+    pub fn new(conn: &'c Connection, options: &Options, used: &'c AtomicU64) -> rusqlite::Result<Room<'c>> {
         Ok(Room {
+            used,
             page_count: conn.prepare("PRAGMA page_count")?,
             free_count: conn.prepare("PRAGMA freelist_count")?,
             budget: options.budget_bytes,
@@ -50,7 +61,9 @@ impl<'c> Room<'c> {
     fn over(&mut self, limit: impl FnOnce(u64) -> u64) -> rusqlite::Result<u64> {
         let Some(budget) = self.budget else { return Ok(0) };
         let pages = count(&mut self.page_count)?.saturating_sub(count(&mut self.free_count)?);
-        Ok((pages * PAGE_BYTES).saturating_sub(limit(budget)))
+        let used = pages * PAGE_BYTES;
+        self.used.store(used, Ordering::Relaxed);
+        Ok(used.saturating_sub(limit(budget)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What callers, readers and the writer thread share.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub partitions: Vec<Partition>,
     pub roster: Roster,
     pub queue: Queue,
+    /// Of the budget, when the writer last looked; 0 without one.
+    pub used_bytes: AtomicU64,
     pub stage: watch::Sender<Stage>,
     pub metrics: Metrics,
     pub clock: Clock,

@@ -49,7 +49,7 @@ impl<'c> Session<'c> {
         Ok(Session {
             conn,
             shared,
-            room: Room::new(conn, &shared.options)?,
+            room: Room::new(conn, &shared.options, &shared.used_bytes)?,
             begin: conn.prepare("BEGIN IMMEDIATE")?,
             commit: conn.prepare("COMMIT")?,
             inserts: shared.layout.all().map(insert).collect::<Result<_, _>>()?,

@@ -171,6 +171,55 @@ async fn a_full_log_refuses_keeps_its_promises_and_recovers_by_itself() {
     panic!("there is room and nobody uses it");
 }
 
+/// What nobody reads goes; a group that was introduced counts before it has ever polled, also after a restart.
+#[tokio::test]
+async fn nothing_goes_that_an_introduced_group_has_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open_with(dir.path(), small(OverBudget::Refuse)).unwrap();
+    log.introduce("forwarder", &[Topic::Telemetry]).await.unwrap();
+    append(&log, T0, filler(10, 1000)).await;
+    log.close().await;
+    drop(log);
+    let log = open_with(dir.path(), small(OverBudget::Refuse)).unwrap();
+    while log.append(vec![(T0, filler(10, 1000))]).await.is_ok() {
+        assert!(telemetry(&log).1 * 1000 < 2 * BUDGET, "something goes");
+    }
+    assert_eq!(telemetry(&log).0, 0);
+    let mut late = log.consumer("forwarder", &[Topic::Telemetry]);
+    assert_eq!(poll(&mut late).await.unwrap().unwrap().first, 0);
+}
+
+/// It is scarce before it is full, never for what has been read, and no longer when readers have moved on.
+#[tokio::test]
+async fn room_is_scarce_while_the_unread_nearly_fills_the_log() {
+    const LARGE: u64 = 4 * BUDGET;
+    let dir = tempfile::tempdir().unwrap();
+    let log = open_with(dir.path(), Options { budget_bytes: Some(LARGE), ..Options::default() }).unwrap();
+    let mut consumer = log.consumer("sink", &[Topic::Telemetry]);
+    assert!(is_pending(consumer.poll()).await);
+    // More than the budget, all of it read: what was read goes in time.
+    let mut next = 0;
+    while next * 1000 < LARGE / 4 * 5 {
+        append(&log, T0, filler(10, 1000)).await;
+        next += 10;
+        consumer.commit(&[(T0, next)]).await.unwrap();
+        assert!(!log.is_scarce(), "{next}");
+        tokio::time::sleep(Duration::from_millis(4)).await;
+    }
+    let mut scarce_at = None;
+    while log.append(vec![(T0, filler(10, 1000))]).await.is_ok() {
+        next += 10;
+        scarce_at = scarce_at.or(log.is_scarce().then_some(next));
+    }
+    let scarce_at = scarce_at.expect("before it was full");
+    // A twentieth of the budget lies between, but for what pages and the file's own tables take.
+    let between = (next - scarce_at) * 1000;
+    assert!((LARGE / 30..LARGE / 15).contains(&between), "{between} of {LARGE}");
+    consumer.commit(&[(T0, next)]).await.unwrap();
+    eventually(|| !log.is_scarce()).await;
+    append(&log, T0, batch(["again"])).await;
+}
+
 #[tokio::test]
 async fn a_job_can_work_its_way_out_of_a_full_log() {
     let dir = tempfile::tempdir().unwrap();

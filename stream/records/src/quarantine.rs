@@ -1,4 +1,4 @@
-//! Bytes that could not be accepted, kept with the reason.
+//! What was not accepted: the bytes with the reason, or how many messages were left out.
 
 use crate::{Name, Timestamp};
 
@@ -19,17 +19,20 @@ pub enum Reason {
     TooLarge = 5,
     /// Of one more new device than its source may bring in a minute.
     TooManyDevices = 6,
+    /// Nothing is wrong with it: published with QoS 0, and left out because a gateway's spool was nearly full.
+    Dropped = 7,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 6] = [
+    pub const ALL: [Reason; 7] = [
         Reason::Malformed,
         Reason::Invalid,
         Reason::UnknownTopic,
         Reason::Empty,
         Reason::TooLarge,
         Reason::TooManyDevices,
+        Reason::Dropped,
     ];
 
     /// The name in metrics and API.
@@ -41,6 +44,7 @@ impl Reason {
             Reason::Empty => "empty",
             Reason::TooLarge => "too_large",
             Reason::TooManyDevices => "too_many_devices",
+            Reason::Dropped => "dropped",
         }
     }
 
@@ -63,6 +67,8 @@ pub struct Quarantined {
     pub reason: Reason,
     /// The same for a person: what was wrong, and where.
     pub detail: String,
-    /// The bytes as they came.
+    /// The bytes as they came; of what was dropped, none.
     pub payload: Vec<u8>,
+    /// How many messages of the device it stands for: 1, but for what was dropped, which is told in sums.
+    pub count: u32,
 }

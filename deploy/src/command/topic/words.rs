@@ -61,6 +61,7 @@ fn said(record: Record) -> (&'static str, Value) {
                 "device": quarantined.device, "topic_name": quarantined.topic_name,
                 "ingest_time": quarantined.ingest_time.millis(), "reason": quarantined.reason.name(),
                 "detail": quarantined.detail, "payload": hexadecimal(&quarantined.payload),
+                "count": quarantined.count,
             }),
         ),
     }

@@ -15,6 +15,7 @@ impl Quarantined {
         map.field(4, &self.reason);
         map.unless(5, &self.detail, &String::new());
         map.unless(6, &self.payload, &Vec::new());
+        map.unless(7, &self.count, &1);
     }
 }
 
@@ -26,5 +27,6 @@ pub(super) fn read(map: &mut MapReader<'_, '_>) -> Result<Quarantined, DecodeErr
         reason: map.field(4)?,
         detail: map.or(5, String::new())?,
         payload: map.or(6, Vec::new())?,
+        count: map.or(7, 1)?,
     })
 }

@@ -351,6 +351,7 @@ fn quarantined() {
         reason: Reason::Malformed,
         detail: "ends inside a string".into(),
         payload: b"{\"pm2_5".to_vec(),
+        count: 1,
     };
     check(
         &Record::Quarantined(record),
@@ -358,6 +359,27 @@ fn quarantined() {
         cbor!([1, 7, {
             1 => "probe-1", 2 => "up/probe-1/telemetry", 3 => INGEST.0, 4 => 1, 5 => "ends inside a string",
             6 => Value::Bytes(b"{\"pm2_5".to_vec()),
+        }]),
+    );
+}
+
+#[test]
+fn dropped() {
+    let record = Quarantined {
+        device: "loop-1".into(),
+        topic_name: "up/loop-1/telemetry".into(),
+        ingest_time: INGEST,
+        reason: Reason::Dropped,
+        detail: "published with QoS 0 while the spool was nearly full".into(),
+        payload: Vec::new(),
+        count: 250,
+    };
+    check(
+        &Record::Quarantined(record),
+        &expect_file!["../golden/dropped_v1.hex"],
+        cbor!([1, 7, {
+            1 => "loop-1", 2 => "up/loop-1/telemetry", 3 => INGEST.0, 4 => 7,
+            5 => "published with QoS 0 while the spool was nearly full", 7 => 250,
         }]),
     );
 }

@@ -285,14 +285,15 @@ fn alert() -> impl Strategy<Value = Alert> {
 
 fn quarantined() -> impl Strategy<Value = Quarantined> {
     let reason = proptest::sample::select(Reason::ALL.to_vec());
-    (name(), ".{0,40}", time(), reason, ".{0,40}", vec(any::<u8>(), 0..60)).prop_map(
-        |(device, topic_name, ingest_time, reason, detail, payload)| Quarantined {
+    (name(), ".{0,40}", time(), reason, ".{0,40}", vec(any::<u8>(), 0..60), any::<u32>()).prop_map(
+        |(device, topic_name, ingest_time, reason, detail, payload, count)| Quarantined {
             device,
             topic_name,
             ingest_time,
             reason,
             detail,
             payload,
+            count,
         },
     )
 }
