@@ -14,6 +14,7 @@ mod consumer;
 mod context;
 mod cutting;
 mod error;
+mod forgotten;
 mod headers;
 mod importer;
 mod log;

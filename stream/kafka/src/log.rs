@@ -39,8 +39,8 @@ impl Log {
             options.max_pending_bytes,
         );
         let appender = appender.map_err(ConnectError::Settings)?;
-        let is_closed = Arc::new(AtomicBool::new(false));
-        Ok(Log { shared: Arc::new(Shared { options, names, metrics, appender, is_closed }) })
+        let (renamed, is_closed) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        Ok(Log { shared: Arc::new(Shared { options, names, metrics, appender, renamed, is_closed }) })
     }
 
     /// A reader of `topics`, from where `group` last committed, or from the oldest record. Processes of one group

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::bystander::Probe;
 use crate::error::{Refused, unavailable};
+use crate::forgotten::Watch;
 use crate::poller::Poller;
 use crate::rebalances::{Beginning, Item, Rebalances};
 use crate::settings;
@@ -37,16 +38,21 @@ impl Reading {
         let tokens = shared.options.security.tokens.clone();
         let context =
             Rebalances::new(Arc::clone(&shared.names), shared.metrics.clone(), tokens, beginning, to_reader);
-        let consumer = subscribe(shared, config, topics, context).map_err(unavailable)?;
+        let group = config.get("group.id").unwrap_or_default().to_owned();
+        let instance = shared.renamed.name(&group, config.get("group.instance.id").unwrap_or_default());
+        let mut config = config.clone();
+        config.set("group.instance.id", &instance);
+        let consumer = subscribe(shared, &config, topics, context).map_err(unavailable)?;
         let consumer = Arc::new(consumer);
         let probe = Probe {
-            config: settings::bystander(&shared.options, config.get("group.id").unwrap_or_default()),
+            config: settings::bystander(&shared.options, &group),
             names: Arc::clone(&shared.names),
             tokens: shared.options.security.tokens.clone(),
         };
         let poller = Poller::new(Arc::clone(&consumer), Arc::clone(&shared.is_closed), probe);
         let thread = std::thread::Builder::new().name("kafka-reader".to_owned());
         thread.spawn(move || poller.run()).map_err(unavailable)?;
+        tokio::spawn(Watch::new(shared, (group, instance), topics, &consumer).run());
         Ok(Reading { consumer, items, has_ended: false })
     }
 

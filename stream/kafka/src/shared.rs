@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::forgotten::Renamed;
 use crate::names::Names;
 use crate::producer::Appender;
 use crate::{Metrics, Options};
@@ -13,6 +14,7 @@ pub(crate) struct Shared {
     pub names: Arc<Names>,
     pub metrics: Metrics,
     pub appender: Appender,
+    pub renamed: Arc<Renamed>,
     /// Set once, by the close.
     pub is_closed: Arc<AtomicBool>,
 }

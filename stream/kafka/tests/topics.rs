@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{broker, metrics, options, prefix};
 use kafka::admin::{Admin, Violation};
 use kafka::{ConnectError, Log, Options};
@@ -90,5 +92,13 @@ async fn alter(topic: &str, setting: &str, value: &str) {
         alter.into_iter().fold(AlterConfig::new(resource), |alter, (key, value)| alter.set(key, value));
     for result in admin.alter_configs(&[alter], &AdminOptions::new()).await.unwrap() {
         result.unwrap();
+    }
+    // The controller has it; the broker hears of it a moment later.
+    let is_known = async || {
+        let told = admin.describe_configs([&resource], &AdminOptions::new()).await.unwrap();
+        told[0].as_ref().unwrap().entry_map()[setting].value.as_deref() == Some(value)
+    };
+    while !is_known().await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use common::sums::{IN, Worker, check, feed};
 use common::{connect, options, prefix};
-use records::{Consumer, LogError};
+use records::{Consumer, Delivery, LogError, Pipe};
 
 const PARTITIONS: u32 = 4;
 /// A worker that dies within a commit holds the others up until its broker gives the transaction up: after
@@ -141,12 +142,14 @@ impl Drop for Process {
 }
 
 fn spawn(prefix: &str, instance: &str) -> Process {
-    let mut worker = Command::new(std::env::current_exe().unwrap());
-    worker
-        .args(["the_worker", "--exact", "--ignored", "--nocapture"])
-        .env(PREFIX, prefix)
-        .env(INSTANCE, instance);
-    Process(worker.stdout(Stdio::null()).spawn().unwrap())
+    start("the_worker", prefix, instance, Stdio::null())
+}
+
+/// A test of this file as a process.
+fn start(test: &str, prefix: &str, instance: &str, out: Stdio) -> Process {
+    let mut process = Command::new(std::env::current_exe().unwrap());
+    process.args([test, "--exact", "--ignored", "--nocapture"]).env(PREFIX, prefix).env(INSTANCE, instance);
+    Process(process.stdout(out).spawn().unwrap())
 }
 
 /// Begins again after every error, as the stream stage does.
@@ -160,4 +163,50 @@ async fn the_worker() {
         eprintln!("{instance}: {error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
         assert!(!matches!(error, LogError::Damaged { .. }), "{error}");
     }
+}
+
+/// Both die while partitions are nobody's, and come back as who they were: the group says again what it said last, in
+/// which nobody has them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka"]
+async fn what_the_group_has_forgotten_is_worked_on_all_the_same() {
+    let prefix = prefix("forgotten");
+    let log = connect(options(&prefix, "test", PARTITIONS)).await;
+    let count = feed(&log, PARTITIONS, Duration::from_secs(1)).await;
+    let mut first = start("the_holder", &prefix, "first", Stdio::piped());
+    let mut told = BufReader::new(first.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(told.any(|line| line == ASSIGNED));
+    let second = spawn(&prefix, "second");
+    assert!(told.any(|line| line == REVOKED));
+    // The other has what it gets in this generation: nothing.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop((first, second));
+    let workers = ["first", "second"].map(|instance| spawn(&prefix, instance));
+    check(&log, PARTITIONS, count, PATIENCE).await;
+    drop(workers);
+}
+
+const ASSIGNED: &str = "all are assigned";
+const REVOKED: &str = "some are to go";
+
+/// Takes all partitions, and never lets go of one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs somebody who starts it"]
+async fn the_holder() {
+    let (Ok(prefix), Ok(instance)) = (std::env::var(PREFIX), std::env::var(INSTANCE)) else { return };
+    let mut pipe = connect(options(&prefix, &instance, PARTITIONS)).await.pipe("sums", IN);
+    let mut assigned = 0;
+    loop {
+        match pipe.poll().await.unwrap() {
+            Some(Delivery::Assigned { .. }) => assigned += 1,
+            Some(Delivery::Revoked { .. }) => break,
+            _ => {}
+        }
+        if assigned == PARTITIONS {
+            assigned = 0;
+            println!("\n{ASSIGNED}");
+        }
+    }
+    println!("{REVOKED}");
+    std::future::pending().await
 }
