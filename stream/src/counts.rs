@@ -15,6 +15,8 @@ pub enum Fact {
     Aggregate,
     /// A sighting was read.
     Sighting,
+    /// A device's share in a roll-up was read.
+    Share,
     /// A kind that has no business on this topic was read, and left aside.
     Misplaced,
     /// Bytes that are no record were read, and left aside.
@@ -89,17 +91,20 @@ pub enum Fact {
     AlertTransition,
     /// A row for the area job came after its place in the order had passed.
     RowLate,
+    /// A device's share was too late for a roll-up.
+    ShareLate,
 }
 
 impl Fact {
     /// Every fact, in order.
-    pub const ALL: [Fact; 43] = [
+    pub const ALL: [Fact; 45] = [
         Fact::Observation,
         Fact::Device,
         Fact::Tick,
         Fact::Action,
         Fact::Aggregate,
         Fact::Sighting,
+        Fact::Share,
         Fact::Misplaced,
         Fact::Undecodable,
         Fact::Replayed,
@@ -137,6 +142,7 @@ impl Fact {
         Fact::ActionIgnored,
         Fact::AlertTransition,
         Fact::RowLate,
+        Fact::ShareLate,
     ];
 }
 

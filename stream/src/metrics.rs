@@ -136,6 +136,7 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
         Fact::Action => record("action"),
         Fact::Aggregate => record("aggregate"),
         Fact::Sighting => record("sighting"),
+        Fact::Share => record("share"),
         Fact::Misplaced => record("misplaced"),
         Fact::Undecodable => record("undecodable"),
         Fact::Replayed => {
@@ -205,6 +206,9 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
         Fact::AlertTransition => plain("sluice_stream_alert_transitions_total", "Transitions of alerts"),
         Fact::RowLate => {
             plain("sluice_stream_late_rows_total", "Rows of devices behind what an area had settled")
+        }
+        Fact::ShareLate => {
+            plain("sluice_stream_late_shares_total", "Shares of devices too late for a roll-up of their area")
         }
     }
 }

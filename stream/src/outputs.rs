@@ -2,7 +2,7 @@
 
 use crate::counts::{Counts, Fact};
 use records::{
-    Account, Aggregate, Alert, Batch, Device, Name, Observation, Producer, Sighting, Tick, Topic,
+    Account, Aggregate, Alert, Batch, Device, Name, Observation, Producer, Share, Sighting, Tick, Topic,
     TopicPartition, partition_of,
 };
 
@@ -106,6 +106,13 @@ impl Outputs {
     pub fn aggregate(&mut self, row: &Aggregate) {
         if !self.is_silent {
             push(&mut self.aggregates, &row.area, |to| row.encode(to));
+        }
+    }
+
+    /// Writes a device's share in a roll-up of its area.
+    pub fn share(&mut self, share: &Share) {
+        if !self.is_silent {
+            push(&mut self.aggregates, &share.area, |to| share.encode(to));
         }
     }
 

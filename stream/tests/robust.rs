@@ -4,9 +4,10 @@ mod support;
 
 use proptest::prelude::*;
 use records::{
-    Action, Aggregate, Body, Device, Family, Observation, Quality, Quantity, Reading, Record, Sighting,
-    Subject, TagRead, Tick, Timestamp, Verb, Window,
+    Action, Aggregate, Body, Device, Family, Observation, Quality, Quantity, Reading, Record, Share,
+    Sighting, Subject, TagRead, Tick, Timestamp, Verb, Window,
 };
+use stream::aggregate::{Accumulator, Wants};
 use stream::rule::Ruleset;
 use stream::{AreaConfig, AreaJob, DeviceConfig, DeviceJob, Job, Outputs, Partitions};
 
@@ -120,6 +121,20 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn share()(
+        area in word(), device in word(), job in prop::sample::select(vec!["line-minutes", "north", "rain-day", "?"]),
+        start in instant(), end in instant(), revision in 0..3u32, as_of in instant(), value in -10.0..200.0f64,
+        count in 0..4usize, noise in prop::option::of(any::<Vec<u8>>()),
+    ) -> Share {
+        let mut one = Accumulator::default();
+        one.add(start, value, Quality::GOOD, Wants { ends: true, spread: true, circle: true, sketch: true });
+        let values = minicbor::to_vec(vec![one; count]).expect("a Vec takes everything");
+        let (job, window) = (job.into(), Window { start, end });
+        Share { device, area, job, window, revision, values: noise.unwrap_or(values), as_of }
+    }
+}
+
 fn record() -> impl Strategy<Value = Record> {
     let tick = (instant(), 0..3u32, 0..3u32).prop_map(|(at, source, sources)| Tick { at, source, sources });
     prop_oneof![
@@ -129,6 +144,7 @@ fn record() -> impl Strategy<Value = Record> {
         1 => action().prop_map(Record::Action),
         4 => aggregate().prop_map(Record::Aggregate),
         3 => sighting().prop_map(Record::Sighting),
+        3 => share().prop_map(Record::Share),
     ]
 }
 
@@ -175,7 +191,9 @@ proptest! {
 
     #[test]
     fn the_area_job_takes_anything(records in keyed()) {
-        run(AreaJob::new(AreaConfig::default(), Ruleset::default(), PARTITIONS), records);
+        let rules = concat!(include_str!("../rules/default.toml"), include_str!("support/jobs.toml"));
+        let rules = Ruleset::parse(rules).expect("they are valid");
+        run(AreaJob::new(AreaConfig::default(), rules, PARTITIONS), records);
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! device <id> <family> <area> [rank=<n>] [at=<time>] [label=<word>] [off]
-//!     [limits=<quantity>.<kind>:<number>,…]                                a registry entry
+//!     [limits=<quantity>.<kind>:<number>,…]                                a registry entry; area - for none
 //! in <event time> <device> [<quantity>=]<value> … [at=<ingest>] [seq=<n>] [epoch=<n>] [clock=none|<time>]
 //!     [from=<gateway>/<spool>/<offset>]                                    a forwarder brought it
 //! reads <event time> <reader> <epc> … [at=<ingest>]                        tag reads
 //! tick <ingest time>                                                       nobody spoke
 //! ack <alert id> by <actor> at <time>                                      an operator
 //! show observations | ticks                                                print these too
+//! idle <hours>                                                             a device is let go of after these; first
 //! policy trust|correct|ingest                                              what is done about wrong clocks; first
 //! job | threshold | absence | quality <key> = <value>; …                             a table of the rules file; first
 //! restart                                                                  from a snapshot

@@ -96,9 +96,11 @@ impl Filter {
             }
             Record::Sighting(sighting) => self.area(&sighting.area),
             Record::Device(device) => self.device(&device.id, &device.area),
-            Record::Tick(_) | Record::Action(_) | Record::Quarantined(_) | Record::Account(_) => {
-                Err(Left::Kind)
-            }
+            Record::Tick(_)
+            | Record::Action(_)
+            | Record::Quarantined(_)
+            | Record::Account(_)
+            | Record::Share(_) => Err(Left::Kind),
         }
     }
 

@@ -17,6 +17,7 @@ mod observation;
 mod passage;
 mod quarantine;
 mod reading;
+mod share;
 mod sighting;
 mod status;
 mod tag_read;
@@ -56,6 +57,7 @@ impl Record {
             Record::Alert(record) => record.encode(out),
             Record::Quarantined(record) => record.encode(out),
             Record::Account(record) => record.encode(out),
+            Record::Share(record) => record.encode(out),
         }
     }
 
@@ -88,6 +90,7 @@ fn read_body(kind: Kind, decoder: &mut Decoder<'_>) -> Result<Record, DecodeErro
         Kind::Sighting => Record::Sighting(sighting::read(&mut map)?),
         Kind::Quarantined => Record::Quarantined(quarantine::read(&mut map)?),
         Kind::Account => Record::Account(account::read(&mut map)?),
+        Kind::Share => Record::Share(share::read(&mut map)?),
         Kind::Alert => return Err(malformed("an alert is JSON")),
     };
     map.close()?;

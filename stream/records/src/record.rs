@@ -1,6 +1,6 @@
 //! Everything that can stand on the log.
 
-use crate::{Account, Action, Aggregate, Alert, Device, Observation, Quarantined, Sighting, Tick};
+use crate::{Account, Action, Aggregate, Alert, Device, Observation, Quarantined, Share, Sighting, Tick};
 
 /// One record. [`Record::encode`] and [`Record::decode`] are in the codec.
 ///
@@ -8,7 +8,7 @@ use crate::{Account, Action, Aggregate, Alert, Device, Observation, Quarantined,
 /// |---|---|
 /// | `telemetry` | Observation, Device, Tick, Action |
 /// | `observations` | Observation, Device |
-/// | `aggregates` | Aggregate, Sighting, Device, Tick, Action |
+/// | `aggregates` | Aggregate, Share, Sighting, Device, Tick, Action |
 /// | `alerts` | Alert |
 /// | `quarantine` | Quarantined |
 /// | `ledger` | Account |
@@ -32,4 +32,6 @@ pub enum Record {
     Quarantined(Quarantined),
     /// What became of a device's messages in an hour.
     Account(Account),
+    /// What a device brings to a roll-up of its area.
+    Share(Share),
 }

@@ -4,6 +4,7 @@ mod context;
 mod merge;
 mod partition;
 mod pipeline;
+mod rollup;
 mod row;
 
 pub use context::AreaConfig;

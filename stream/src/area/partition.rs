@@ -34,8 +34,8 @@ impl Partition {
                 out.count(Fact::Tick);
                 self.tick(&tick, context, out);
             }
-            // Of areas: what this job or a roll-up writes, no input of it.
-            Record::Aggregate(row) if matches!(row.subject, Subject::Area(_)) => out.count(Fact::Misplaced),
+            // Of areas: what this job writes, no input of it.
+            Record::Aggregate(row) if matches!(row.subject, Subject::Area(_)) => out.count(Fact::Aggregate),
             // A statistic of a user-defined job: of windows of its own, that say nothing of how far the device has come.
             Record::Aggregate(row) if context.rules.is_selected(&row.quantity) => out.count(Fact::Aggregate),
             record => {
@@ -68,15 +68,18 @@ impl Partition {
 
 impl Areas {
     fn take(&mut self, row: Row, context: &Context, out: &mut Outputs) {
-        // Only a registry entry makes an area: rows of strangers change nothing.
+        // Only a device that is said to be there makes an area: rows of strangers change nothing.
         let name = row.area().clone();
         let area = match &row {
-            Row::Device(..) => Some(self.0.entry(name.clone()).or_insert_with(|| Area::new(name))),
+            Row::Device(..) | Row::Share(_) => {
+                Some(self.0.entry(name.clone()).or_insert_with(|| Area::new(name)))
+            }
             _ => self.0.get_mut(&name),
         };
         match (row, area) {
             (Row::Device(device, _), Some(area)) => area.device(&device, context, out),
             (Row::Aggregate(row), Some(area)) => area.window(&row, context, out),
+            (Row::Share(share), Some(area)) => area.share(&share, context, out),
             (Row::Sighting(sighting), Some(area)) => area.sighting(&sighting, context, out),
             (Row::Action(action), Some(area)) => area.act(&action, context, out),
             (Row::Action(_), None) => out.count(Fact::ActionIgnored),
@@ -90,6 +93,7 @@ fn fact_of(record: &Record) -> Fact {
         Record::Device(_) => Fact::Device,
         Record::Aggregate(_) => Fact::Aggregate,
         Record::Sighting(_) => Fact::Sighting,
+        Record::Share(_) => Fact::Share,
         Record::Action(_) => Fact::Action,
         Record::Tick(_) => Fact::Tick,
         Record::Observation(_) | Record::Alert(_) | Record::Quarantined(_) | Record::Account(_) => {

@@ -1,13 +1,14 @@
 //! What is made of the rows of one area, use case by use case.
 
 use super::context::Context;
+use super::rollup::{Rollup, Told};
 use crate::counts::Fact;
 use crate::domain::tags::{Line, Missing, Route};
 use crate::domain::traffic::{Queue, Standing};
 use crate::outputs::Outputs;
-use crate::rule::{About, AlertLife, Seen, ThresholdRule, Word, rule_of};
+use crate::rule::{About, AlertLife, Finding, JobRule, Seen, ThresholdRule, Word, rule_of};
 use minicbor::{Decode, Encode};
-use records::{Action, Aggregate, Device, Family, Name, Sighting, Subject, Timestamp, Window};
+use records::{Action, Aggregate, Device, Family, Name, Share, Sighting, Subject, Timestamp, Window};
 
 /// The operators of one area. What it has none of, it has no state for.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -20,6 +21,9 @@ pub struct Area {
     /// One per route rule, once the area has a reader.
     #[n(2)]
     lines: Vec<Readers>,
+    /// By place among the jobs, once a device of the area has a share in one.
+    #[n(3)]
+    rollups: Vec<(u32, Rollup)>,
 }
 
 #[derive(Clone, Debug, Encode, Decode)]
@@ -41,7 +45,7 @@ struct Readers {
 impl Area {
     /// An area of which nothing is known.
     pub fn new(name: Name) -> Area {
-        Area { name, roads: Vec::new(), lines: Vec::new() }
+        Area { name, roads: Vec::new(), lines: Vec::new(), rollups: Vec::new() }
     }
 
     /// Takes a registry entry: of a member, or of a device that has left.
@@ -60,6 +64,9 @@ impl Area {
                 true => route.register(device, device.updated_at),
                 false => route.remove(&device.id),
             }
+        }
+        if device.area != self.name || !device.is_enabled {
+            self.rollups.iter_mut().for_each(|(_, rollup)| rollup.remove(&device.id));
         }
     }
 
@@ -88,6 +95,35 @@ impl Area {
         }
     }
 
+    /// Shares of devices → user-defined jobs about areas.
+    pub fn share(&mut self, share: &Share, context: &Context, out: &mut Outputs) {
+        let place = context.rules.jobs.iter().position(|job| job.id == share.job && job.area.is_some());
+        // Of a job that the rules no longer have.
+        let Some(place) = place else { return out.count(Fact::Misplaced) };
+        let Some(rule) = &context.rules.jobs[place].area else { return };
+        self.advance_rollups(share.as_of, context, out);
+        let number = u32::try_from(place).expect("a rules file has few jobs");
+        let index = self.rollups.binary_search_by_key(&number, |(job, _)| *job).unwrap_or_else(|index| {
+            self.rollups.insert(index, (number, Rollup::default()));
+            index
+        });
+        match self.rollups[index].1.observe(share, rule) {
+            Ok(false) => {}
+            Ok(true) => out.count(Fact::ShareLate),
+            Err(_) => out.count(Fact::Undecodable),
+        }
+    }
+
+    fn advance_rollups(&mut self, as_of: Timestamp, context: &Context, out: &mut Outputs) {
+        for (job, rollup) in &mut self.rollups {
+            let job = &context.rules.jobs[*job as usize];
+            let Some(rule) = &job.area else { continue };
+            for told in rollup.advance(as_of, rule) {
+                write(&told, job, &self.name, context, out);
+            }
+        }
+    }
+
     /// Sightings → tags that did not arrive at the next reader → their rule.
     pub fn sighting(&mut self, sighting: &Sighting, context: &Context, out: &mut Outputs) {
         for (line, rule) in self.lines.iter_mut().zip(&context.rules.routes) {
@@ -98,6 +134,7 @@ impl Area {
 
     /// Ingest time has reached `as_of`, and every row of a smaller one has been given.
     pub fn advance(&mut self, as_of: Timestamp, context: &Context, out: &mut Outputs) {
+        self.advance_rollups(as_of, context, out);
         for (road, rule) in self.roads.iter_mut().zip(&context.rules.queues) {
             let standings = road.queue.advance(as_of, rule);
             road.judge(&standings, &self.name, &rule.alert, out);
@@ -170,6 +207,17 @@ impl Readers {
                 out.alert(&alert);
             }
         }
+    }
+}
+
+fn write(told: &Told, job: &JobRule, area: &Name, context: &Context, out: &mut Outputs) {
+    let (subject, values) = (&Subject::Area(area.clone()), &told.values());
+    let Told { window, revision, as_of, .. } = *told;
+    let backfill_after = context.config.backfill_after;
+    let finding = Finding { subject, area, window, revision, values, as_of, backfill_after };
+    for output in &job.outputs {
+        out.count(Fact::JobRow);
+        out.aggregate(&output.row(&finding));
     }
 }
 

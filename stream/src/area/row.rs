@@ -1,6 +1,6 @@
 //! What the area job reads beside ticks, and its order.
 
-use records::{Action, Aggregate, Device, Name, Record, Sighting, Timestamp};
+use records::{Action, Aggregate, Device, Name, Record, Share, Sighting, Timestamp};
 use std::cmp::Ordering;
 
 /// A record that waits for its turn.
@@ -10,6 +10,8 @@ pub enum Row {
     Device(Device, Name),
     /// A closed window of a device.
     Aggregate(Aggregate),
+    /// What a device brings to a roll-up.
+    Share(Share),
     /// A tag at a reader.
     Sighting(Sighting),
     /// An operator's action.
@@ -22,6 +24,7 @@ impl Row {
         match self {
             Row::Device(_, area) => area,
             Row::Aggregate(row) => &row.area,
+            Row::Share(row) => &row.area,
             Row::Sighting(row) => &row.area,
             Row::Action(action) => action.subject.name(),
         }
@@ -32,6 +35,7 @@ impl Row {
         match self {
             Row::Device(device, _) => device.updated_at,
             Row::Aggregate(row) => row.as_of,
+            Row::Share(row) => row.as_of,
             Row::Sighting(row) => row.as_of,
             Row::Action(action) => action.at,
         }
@@ -42,6 +46,7 @@ impl Row {
         match self {
             Row::Device(device, _) => device.updated_at = as_of,
             Row::Aggregate(row) => row.as_of = as_of,
+            Row::Share(row) => row.as_of = as_of,
             Row::Sighting(row) => row.as_of = as_of,
             Row::Action(action) => action.at = as_of,
         }
@@ -55,6 +60,7 @@ impl Row {
             Row::Device(..) => (0, Timestamp::MIN, 0),
             Row::Sighting(row) => (1, row.last_seen, 0),
             Row::Aggregate(row) => (1, row.window.end, 1),
+            Row::Share(row) => (1, row.window.end, 2),
             Row::Action(_) => (2, Timestamp::MIN, 0),
         };
         place(self).cmp(&place(other)).then_with(|| match (self, other) {
@@ -64,6 +70,12 @@ impl Row {
                 key(a)
                     .cmp(&key(b))
                     .then_with(|| (&a.area, &a.subject, &a.quantity).cmp(&(&b.area, &b.subject, &b.quantity)))
+            }
+            (Row::Share(a), Row::Share(b)) => {
+                let key = |row: &Share| (row.window.start, row.revision);
+                key(a)
+                    .cmp(&key(b))
+                    .then_with(|| (&a.area, &a.device, &a.job).cmp(&(&b.area, &b.device, &b.job)))
             }
             (Row::Sighting(a), Row::Sighting(b)) => {
                 let key = |row: &Sighting| (row.first_seen, row.count);
@@ -84,6 +96,7 @@ impl Row {
         let record = match self {
             Row::Device(device, _) => Record::Device(device),
             Row::Aggregate(row) => Record::Aggregate(row),
+            Row::Share(row) => Record::Share(row),
             Row::Sighting(row) => Record::Sighting(row),
             Row::Action(action) => Record::Action(action),
         };
@@ -95,6 +108,7 @@ impl Row {
         match record {
             Record::Device(device) => Some(Row::Device(device, area.into())),
             Record::Aggregate(row) => Some(Row::Aggregate(row)),
+            Record::Share(row) => Some(Row::Share(row)),
             Record::Sighting(row) => Some(Row::Sighting(row)),
             Record::Action(action) => Some(Row::Action(action)),
             Record::Observation(_)

@@ -100,6 +100,7 @@ impl Partition {
             Record::Action(action) => self.action(&action, context, out),
             Record::Aggregate(_)
             | Record::Sighting(_)
+            | Record::Share(_)
             | Record::Alert(_)
             | Record::Quarantined(_)
             | Record::Account(_) => {

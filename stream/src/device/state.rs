@@ -254,10 +254,7 @@ impl DeviceState {
         let DeviceState { id, entry, jobs, .. } = self;
         let whom = Whom { id, entry: entry.as_ref() };
         run(jobs, whom, &mut |told| {
-            for row in jobs::rows(whom, &told, as_of, context) {
-                out.count(Fact::JobRow);
-                out.aggregate(&row);
-            }
+            jobs::write(whom, &told, as_of, context, out);
         });
     }
 

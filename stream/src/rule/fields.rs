@@ -232,6 +232,19 @@ impl<'p> Fields<'p> {
         found.unwrap_or(&choices[0]).1
     }
 
+    /// One of a set of words, alone in an array.
+    pub(super) fn only_choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> T {
+        let found = self.table.remove(key);
+        let words = found.as_ref().and_then(Value::as_array).map(Vec::as_slice);
+        let word = words.and_then(|words| words.first().filter(|_| words.len() == 1)?.as_str());
+        let choice = choices.iter().find(|(name, _)| Some(*name) == word);
+        if choice.is_none() {
+            let names: Vec<String> = choices.iter().map(|(name, _)| format!("[\"{name}\"]")).collect();
+            self.problem(key, format!("must be {}", names.join(" or ")));
+        }
+        choice.unwrap_or(&choices[0]).1
+    }
+
     /// A table; an empty one when it is missing, so that every key in it is noted.
     pub(super) fn table(&mut self, key: &str) -> Fields<'p> {
         let path = join(&self.path, key);

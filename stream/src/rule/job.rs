@@ -18,8 +18,10 @@ pub struct JobRule {
     pub id: Name,
     /// Which readings it is about, by family.
     concerns: [Concern; Family::ALL.len()],
-    /// How event time is divided.
+    /// How event time of a device is divided; into panes of the area's windows when there is an area.
     pub windowing: Windowing,
+    /// When it is a roll-up: what becomes of its devices' panes.
+    pub area: Option<AreaRule>,
     /// An open window is told as it stands each time its device has come this much further.
     pub early: Option<Duration>,
     /// The quantities that its expressions name.
@@ -28,6 +30,17 @@ pub struct JobRule {
     pub inputs: Vec<Input>,
     /// What it tells.
     pub outputs: Vec<Output>,
+}
+
+/// A roll-up: a job over all devices of an area together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AreaRule {
+    /// How event time of the area is divided: tumbling, hopping or calendar.
+    pub windowing: Windowing,
+    /// How long a window waits for devices after its end, ingest time.
+    pub wait: Duration,
+    /// How long after its end a window takes what devices bring, ingest time.
+    pub allowed_lateness: Duration,
 }
 
 /// What a job makes of devices of a family.
@@ -76,16 +89,25 @@ impl JobRule {
             }
         }
         let windowing = read_windowing(fields.table("window"));
+        let area = read_key(&mut fields).then(|| AreaRule::read(&mut fields, &windowing));
+        let windowing = match (&area, windowing) {
+            (Some(_), Windowing::Hopping { every, .. }) => Windowing::Tumbling(every),
+            (_, windowing) => windowing,
+        };
         let early = fields.has("early").then(|| fields.positive_duration("early"));
         if early.is_some() && matches!(windowing, Windowing::Session(_) | Windowing::Count(_)) {
             fields.problem("early", "needs windows whose end is known: tumbling, hopping or calendar");
+        }
+        if early.is_some() && area.is_some() {
+            fields
+                .problem("early", "is for windows of one device: an area is told when its devices have been");
         }
         let mut quantities = Vec::new();
         let concerns = read_where(&mut fields, &mut quantities);
         let (inputs, outputs) = read_select(fields.table("select"), &mut quantities);
         let id = fields.text("id").into();
         fields.finish();
-        JobRule { id, concerns, windowing, early, quantities, inputs, outputs }
+        JobRule { id, concerns, windowing, area, early, quantities, inputs, outputs }
     }
 
     /// What it makes of devices of a family.
@@ -101,6 +123,30 @@ impl Input {
             (Number::Variable(_), [one]) => Some(*one),
             _ => None,
         }
+    }
+}
+
+/// Whether it is about areas.
+fn read_key(fields: &mut Fields<'_>) -> bool {
+    fields.has("key") && fields.only_choice("key", &[("device", false), ("area", true)])
+}
+
+impl AreaRule {
+    /// What a window waits, and takes, when the file says nothing.
+    const WAIT: Duration = Duration::from_secs(60);
+    const ALLOWED_LATENESS: Duration = Duration::from_secs(3600);
+
+    fn read(fields: &mut Fields<'_>, windowing: &Windowing) -> AreaRule {
+        if matches!(windowing, Windowing::Session(_) | Windowing::Count(_)) {
+            fields.problem("window", "of an area must have a known end: tumbling, hopping or calendar");
+        }
+        let mut or = |key: &str, default| match fields.has(key) {
+            true => fields.positive_duration(key),
+            false => default,
+        };
+        let (wait, allowed_lateness) =
+            (or("wait", AreaRule::WAIT), or("allowed_lateness", AreaRule::ALLOWED_LATENESS));
+        AreaRule { windowing: windowing.clone(), wait, allowed_lateness }
     }
 }
 

@@ -185,10 +185,16 @@ fn validate_ids(ruleset: &Ruleset, fields: &Fields<'_>) {
     }
 }
 
-/// Rows of two jobs under one name could not be told apart.
+/// Rows of two jobs under one name could not be told apart, nor shares of devices in two roll-ups.
 fn validate_outputs(ruleset: &Ruleset, fields: &Fields<'_>) {
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut areas) = (BTreeSet::new(), BTreeSet::new());
     for (index, job) in ruleset.jobs.iter().enumerate() {
+        if job.area.is_some() && !areas.insert(&job.id) {
+            fields.problem(
+                &format!("job[{index}].id"),
+                format!("`{}` is the id of another job about areas", job.id),
+            );
+        }
         for output in &job.outputs {
             if !seen.insert(output.name.clone()) {
                 let path = format!("job[{index}].select.{}", output.name);

@@ -208,6 +208,7 @@ impl Stage {
         let late = counts.of(stream::Fact::RowLate);
         let ignored = counts.of(stream::Fact::ActionIgnored);
         self.counts.add(stream::Fact::RowLate, late);
+        self.counts.add(stream::Fact::ShareLate, counts.of(stream::Fact::ShareLate));
         self.counts.add(stream::Fact::ActionIgnored, ignored);
         shown
     }
@@ -276,6 +277,11 @@ impl Stage {
                 line += &format!(": {}", alert.text);
                 ("alerts", line)
             }
+            Record::Share(share) => {
+                let window = format!("[{},{})", clock(share.window.start), clock(share.window.end));
+                let line = format!("share of {} in {} {window}", share.device, share.job);
+                ("shares", format!("{line} revision={} as of {}", share.revision, clock(share.as_of)))
+            }
             Record::Tick(tick) => ("ticks", format!("tick {}", clock(tick.at))),
             Record::Device(device) => ("devices", format!("device {} on {topic}", device.id)),
             Record::Account(account) => {
@@ -317,7 +323,7 @@ fn device(id: &str, family: &str, area: &str, options: &Options) -> Record {
         id: id.into(),
         family: Family::from_name(family).unwrap_or_else(|| panic!("no family {family}")),
         label: options.get("label").unwrap_or_default().into(),
-        area: area.into(),
+        area: if area == "-" { "".into() } else { area.into() },
         rank: options.number("rank").unwrap_or(0),
         position: None,
         is_enabled: !options.has("off"),

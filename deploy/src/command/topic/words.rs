@@ -46,6 +46,14 @@ fn said(record: Record) -> (&'static str, Value) {
         Record::Aggregate(aggregate) => ("aggregate", self::aggregate(&aggregate)),
         Record::Sighting(sighting) => ("sighting", self::sighting(&sighting)),
         Record::Alert(alert) => ("alert", json!(alert)),
+        Record::Share(share) => (
+            "share",
+            json!({
+                "device": share.device, "area": share.area, "job": share.job,
+                "start": share.window.start.millis(), "end": share.window.end.millis(),
+                "revision": share.revision, "as_of": share.as_of.millis(), "values": hexadecimal(&share.values),
+            }),
+        ),
         Record::Account(account) => {
             let counts = AccountItem::ALL.map(|(item, name)| (name, account.counts.of(item)));
             (

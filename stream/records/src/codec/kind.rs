@@ -24,6 +24,8 @@ pub enum Kind {
     Quarantined = 7,
     /// [`crate::Account`].
     Account = 8,
+    /// [`crate::Share`].
+    Share = 9,
     /// [`crate::Alert`]: JSON, so its number never stands on the log.
     Alert = 0,
 }
@@ -49,6 +51,7 @@ impl Kind {
             6 => Some(Kind::Sighting),
             7 => Some(Kind::Quarantined),
             8 => Some(Kind::Account),
+            9 => Some(Kind::Share),
             _ => None,
         }
     }

@@ -8,8 +8,8 @@ use expect_test::{Expect, ExpectFile, expect, expect_file};
 use records::{
     Account, AccountCounts, AccountItem, Action, Aggregate, Alert, AlertState, Body, Crs, DecodeError,
     Device, Family, Flag, Limit, LimitKind, Name, Observation, Passage, Position, Quality, Quantity,
-    Quarantined, Reading, Reason, Record, Severity, Sighting, StatedPosition, Status, Subject, TagRead, Test,
-    Tick, Timestamp, UseCase, VehicleClass, Verb, Window,
+    Quarantined, Reading, Reason, Record, Severity, Share, Sighting, StatedPosition, Status, Subject,
+    TagRead, Test, Tick, Timestamp, UseCase, VehicleClass, Verb, Window,
 };
 
 const INGEST: Timestamp = Timestamp(1_767_225_600_250);
@@ -242,6 +242,21 @@ fn account() {
 }
 
 #[test]
+fn share() {
+    let window = Window { start: EVENT, end: Timestamp(EVENT.0 + 60_000) };
+    let (device, area, job) = ("probe-1".into(), "north".into(), "district".into());
+    let as_of = Timestamp(EVENT.0 + 70_000);
+    check(
+        &Record::Share(Share { device, area, job, window, revision: 2, values: vec![0x80], as_of }),
+        &expect_file!["../golden/share_v1.hex"],
+        cbor!([1, 9, {
+            1 => "probe-1", 2 => "north", 3 => "district", 4 => EVENT.0, 5 => 60_000, 6 => 10_000, 7 => 2,
+            8 => Value::Bytes(vec![0x80]),
+        }]),
+    );
+}
+
+#[test]
 fn tick() {
     check(
         &Record::Tick(Tick { at: EVENT, source: 2, sources: 4 }),
@@ -452,7 +467,7 @@ fn what_is_refused_and_why() {
     check("83 00 03 a1 01 00", malformed("version 0"));
     check("82 01 03", malformed("not an array of three"));
     check("9f 01 03 a1 01 00 ff", malformed("not an array of three"));
-    check("83 01 09 a0", malformed("no kind 9"));
+    check("83 01 0a a0", malformed("no kind 10"));
     check("83 01 00 a0", malformed("no kind 0"));
     check("83 01 03 a1 01 00 00", malformed("bytes behind its end"));
     check("83 01 03 a0", malformed("field 1 is missing"));

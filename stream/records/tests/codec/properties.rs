@@ -41,6 +41,7 @@ proptest! {
             Record::Alert(_) => Kind::Alert,
             Record::Quarantined(_) => Kind::Quarantined,
             Record::Account(_) => Kind::Account,
+            Record::Share(_) => Kind::Share,
         };
         prop_assert_eq!(Kind::of(&bytes), Some(expected));
     }

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use records::{
     Account, AccountCounts, AccountItem, Action, Aggregate, Alert, AlertState, Body, Crs, Device, Family,
     Flag, Limit, LimitKind, Name, Observation, Passage, Position, Quality, Quantity, Quarantined, Reading,
-    Reason, Record, Severity, Sighting, StatedPosition, Status, Subject, TagRead, Tick, Timestamp, UseCase,
-    VehicleClass, Verb, Window,
+    Reason, Record, Severity, Share, Sighting, StatedPosition, Status, Subject, TagRead, Tick, Timestamp,
+    UseCase, VehicleClass, Verb, Window,
 };
 
 pub fn record() -> impl Strategy<Value = Record> {
@@ -20,6 +20,7 @@ pub fn record() -> impl Strategy<Value = Record> {
         1 => sighting().prop_map(Record::Sighting).boxed(),
         2 => alert().prop_map(|alert| Record::Alert(Box::new(alert))).boxed(),
         1 => account().prop_map(Record::Account).boxed(),
+        1 => share().prop_map(Record::Share).boxed(),
         1 => quarantined().prop_map(Record::Quarantined).boxed(),
     ]
 }
@@ -177,6 +178,16 @@ fn account() -> impl Strategy<Value = Account> {
         all.for_each(|((item, _), number)| counts.add(item, number as usize));
         Account { device, hour, counts }
     })
+}
+
+fn share() -> impl Strategy<Value = Share> {
+    let names = (name(), name(), name());
+    (names, (time(), time(), time()), any::<u32>(), vec(any::<u8>(), 0..300)).prop_map(
+        |((device, area, job), (start, end, as_of), revision, values)| {
+            let window = Window { start, end };
+            Share { device, area, job, window, revision, values, as_of }
+        },
+    )
 }
 
 fn tick() -> impl Strategy<Value = Tick> {

@@ -12,7 +12,7 @@ use crate::rule::{JobRule, Windowing};
 use counted::Counted;
 use minicbor::{Decode, Encode};
 use records::{Timestamp, Window};
-pub use row::rows;
+pub use row::write;
 use sessions::Sessions;
 pub use sight::Sight;
 use spans::Spans;

@@ -229,6 +229,28 @@ fn a_job_says_what_it_cannot_select() {
     select("PM = \"mean(pm2_5)\"", &[&format!("job[0].select.PM: {name}")]);
     let found = job(&format!("{SELECT}window = {{ count = 2 }}\nearly = \"5s\"")).unwrap_err();
     assert_eq!(found, ["job[0].early: needs windows whose end is known: tumbling, hopping or calendar"]);
+    let area = |text: &str, expected: &[&str]| {
+        let found = job(&format!("{SELECT}key = [\"area\"]\n{text}")).err().unwrap_or_default();
+        assert_eq!(found, expected, "{text}");
+    };
+    area("window = { hopping = \"1m\", every = \"20s\" }\nwait = \"5s\"\nallowed_lateness = \"1d\"", &[]);
+    area(
+        "window = { tumbling = \"1m\" }\nwait = 5",
+        &["job[0].wait: must be a length of time such as \"30s\" or \"10m\""],
+    );
+    let end = "job[0].window: of an area must have a known end: tumbling, hopping or calendar";
+    area("window = { count = 2 }", &[end]);
+    area("window = { session = \"1m\" }", &[end]);
+    let early = "job[0].early: is for windows of one device: an area is told when its devices have been";
+    area("window = { tumbling = \"1m\" }\nearly = \"5s\"", &[early]);
+    let key = job(&format!("{SELECT}key = [\"area\", \"device\"]\nwindow = {{ count = 2 }}")).unwrap_err();
+    assert_eq!(key, ["job[0].key: must be [\"device\"] or [\"area\"]"]);
+    let key = job(&format!("{SELECT}wait = \"5s\"\nwindow = {{ count = 2 }}")).unwrap_err();
+    assert_eq!(key, ["job[0].wait: is not a key known here"]);
+    let one = format!("{SELECT}key = [\"area\"]\nwindow = {{ tumbling = \"1m\" }}");
+    let other = one.replace("{ m =", "{ other =");
+    let found = job(&format!("{one}\n[[job]]\n{other}")).unwrap_err();
+    assert_eq!(found, ["job[1].id: `j` is the id of another job about areas"]);
     let twice = format!("{SELECT}window = {{ count = 2 }}\n[[job]]\n{SELECT}window = {{ count = 3 }}");
     assert_eq!(job(&twice).unwrap_err(), ["job[1].select.m: is selected by another job as well"]);
     let wrong = |select: &str, expected: &str| {
