@@ -57,6 +57,10 @@ pub struct Addresses {
     pub mqtt: Option<SocketAddr>,
     /// MQTT through TLS; `None` when it isn't wanted, or without a gateway.
     pub mqtts: Option<SocketAddr>,
+    /// MQTT in a WebSocket; `None` when it isn't wanted, or without a gateway.
+    pub websocket: Option<SocketAddr>,
+    /// The same through TLS.
+    pub secure_websocket: Option<SocketAddr>,
     /// Page and API; `None` without sinks.
     pub console: Option<SocketAddr>,
     /// Metrics and health.
@@ -96,12 +100,12 @@ impl Sluice {
         let mut site = Site { config, folder, metrics: metrics.clone(), supervisor };
 
         // ### Gateway: devices → telemetry.
-        let registry = match listeners.mqtt {
+        let registry = match listeners.devices {
             None => None,
-            Some(mqtt) => {
+            Some(doors) => {
                 let shedding = spool::shedding(&config.spool, spool.as_ref());
                 let to = spool.clone().map_or_else(|| log.clone(), Engine::Embedded);
-                Some(devices::start(&mut site, to, shedding, mqtt, listeners.mqtts)?)
+                Some(devices::start(&mut site, to, shedding, doors)?)
             }
         };
 

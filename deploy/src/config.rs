@@ -15,6 +15,7 @@ mod store;
 mod tls;
 mod units;
 mod webhook;
+mod websocket;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub use store::StoreConfig;
 pub use tls::TlsConfig;
 pub(crate) use units::duration;
 pub use webhook::WebhookConfig;
+pub use websocket::WebSocketConfig;
 
 /// Everything that a file can say; [`Config::default`] is what runs without one.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +53,8 @@ pub struct Config {
     pub gateway: GatewayConfig,
     /// The same through TLS.
     pub tls: Option<TlsConfig>,
+    /// The same in a WebSocket.
+    pub websocket: WebSocketConfig,
     /// What JSON on other topic names means.
     pub mappings: Vec<Mapping>,
     /// Brokers whose messages are taken in.
@@ -138,6 +142,7 @@ impl Default for Config {
                 connect_timeout: 10 * SECOND,
             },
             tls: None,
+            websocket: WebSocketConfig::default(),
             mappings: Vec::new(),
             sources: Vec::new(),
             stream: StreamConfig {
@@ -188,12 +193,14 @@ fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
     let spool = spool::read(root.section("spool", problems), problems);
     let commit_interval = log.kind.commit_interval();
     let stream_default = StreamConfig { commit_interval, ..default.stream };
+    let tls = tls::read(root.section("tls", problems), problems);
     let config = Config {
         data: root.path("data", problems).unwrap_or(default.data),
         log,
         spool,
         gateway: read_gateway(root.section("gateway", problems), default.gateway, problems),
-        tls: tls::read(root.section("tls", problems), problems),
+        websocket: websocket::read(root.section("websocket", problems), tls.is_some(), problems),
+        tls,
         mappings: mapping::read(root.tables("mapping", problems), problems),
         sources: source::read(root.tables("source", problems), problems),
         stream: read_stream(root.section("stream", problems), stream_default, problems),
@@ -262,7 +269,11 @@ fn check_ports(config: &Config, problems: &mut Problems<'_>) {
         ("admin.listen", config.admin.listen),
     ];
     let tls = config.tls.as_ref().map(|tls| ("tls.listen", tls.listen));
-    let listeners: Vec<_> = listeners.into_iter().chain(tls).collect();
+    let WebSocketConfig { listen, tls_listen } = config.websocket;
+    let websocket = listen.map(|listen| ("websocket.listen", listen));
+    let secure_websocket = tls_listen.map(|listen| ("websocket.tls_listen", listen));
+    let listeners: Vec<_> =
+        listeners.into_iter().chain(tls).chain(websocket).chain(secure_websocket).collect();
     for (index, (path, address)) in listeners.iter().enumerate() {
         let earlier = listeners[..index].iter().find(|(_, other)| other == address && address.port() != 0);
         if let Some((other, _)) = earlier {
@@ -303,6 +314,9 @@ mod tests {
             listen = "0.0.0.0:8883"
             certificate = "/etc/sluice/certificate.pem"
             key = "/etc/sluice/key.pem"
+            [websocket]
+            listen = "0.0.0.0:8083"
+            tls_listen = "0.0.0.0:8084"
             [stream]
             rules = "rules.toml"
             workers = 4
@@ -358,6 +372,7 @@ mod tests {
         assert_ne!(config.log, default.log);
         assert_ne!(config.gateway, default.gateway);
         assert_ne!(config.tls, default.tls);
+        assert_ne!(config.websocket, default.websocket);
         assert_ne!(config.stream, default.stream);
         assert_ne!(config.clock, default.clock);
         assert_ne!(config.store, default.store);

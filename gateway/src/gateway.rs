@@ -3,6 +3,7 @@
 use crate::announce::Announcer;
 use crate::identity::{Denial, Roster};
 use crate::kept::Kept;
+use crate::listener::Door;
 use crate::normalize::start_of;
 use crate::outage::{Closed, Outage};
 use crate::session::{Refusal, Testament, serve};
@@ -10,7 +11,7 @@ use crate::sessions::Sessions;
 use crate::shed::{self, Shed};
 use crate::throttle::Throttle;
 use crate::{
-    Clock, Directory, Fanout, GatewayError, Limits, Listener, Metrics, RegistryError, Role, Shedding, Tls,
+    Clock, Directory, Fanout, GatewayError, Limits, Listener, Metrics, RegistryError, Role, Shedding,
 };
 use records::{Device, Producer};
 use std::sync::Arc;
@@ -246,7 +247,7 @@ async fn accept<P: Producer>(
         match listener.socket.accept().await {
             Ok((stream, _)) => {
                 failures = 0;
-                open(&gate, stream, listener.tls.clone(), &places, &sessions);
+                open(&gate, stream, listener.door.clone(), &places, &sessions);
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
@@ -263,7 +264,7 @@ async fn accept<P: Producer>(
 fn open<P: Producer>(
     gate: &Arc<Gate<P>>,
     stream: TcpStream,
-    tls: Option<Tls>,
+    door: Door,
     places: &Arc<Semaphore>,
     sessions: &TaskTracker,
 ) {
@@ -271,7 +272,7 @@ fn open<P: Producer>(
         return gate.metrics.count_refusal(Refusal::Full);
     };
     let open = gate.metrics.open_connection();
-    let session = serve(stream, tls, gate.clone());
+    let session = serve(stream, door, gate.clone());
     sessions.spawn(async move {
         session.await;
         drop((open, place));

@@ -17,6 +17,7 @@ mod listener;
 mod packet;
 mod tls;
 mod transport;
+mod websocket;
 
 pub mod normalize;
 

@@ -1,5 +1,6 @@
 //! What one gateway and one connection may use.
 
+use crate::packet::MAX_CONTROL;
 use std::time::Duration;
 
 /// Bounds, with defaults that suit a small machine.
@@ -21,7 +22,7 @@ pub struct Limits {
     pub max_session_expiry: u32,
     /// Sessions without a connection that are kept for one device.
     pub max_kept_sessions: usize,
-    /// From accept to the end of the TLS handshake.
+    /// From accept to the end of the TLS handshake and of the upgrade to a WebSocket.
     pub handshake_timeout: Duration,
     /// From there to CONNACK.
     pub connect_timeout: Duration,
@@ -55,6 +56,12 @@ impl Limits {
     /// Bytes of a packet of MQTT 5: a client is told, and one that sends more is disconnected.
     pub(crate) fn max_packet(&self) -> usize {
         self.max_payload.saturating_add(PUBLISH_HEAD)
+    }
+
+    /// Bytes of a message in a WebSocket, which is gathered before it is read: the longest packet that is taken, with
+    /// as much again for others beside it.
+    pub(crate) fn max_websocket_message(&self) -> usize {
+        self.max_packet().max(MAX_CONTROL).saturating_mul(2)
     }
 }
 

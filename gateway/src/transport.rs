@@ -1,6 +1,8 @@
-//! A byte stream to a client, plain or through TLS.
+//! A byte stream to a client: plain, through TLS, or in a WebSocket.
 
+use crate::websocket::WebSocket;
 use bytes::{Buf, BytesMut};
+use std::fmt::Debug;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,6 +20,8 @@ pub(crate) enum Transport {
     Plain(TcpStream),
     /// Boxed, so that a plain connection doesn't carry its room.
     Tls(Box<TlsStream<TcpStream>>),
+    /// Over either of these.
+    WebSocket(Box<WebSocket>),
 }
 
 /// Answers go out at once instead of waiting for more.
@@ -28,9 +32,10 @@ pub(crate) fn without_delay(stream: TcpStream) -> TcpStream {
     stream
 }
 
-trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+/// Bytes both ways.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Debug + Unpin + Send {}
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+impl<S: AsyncRead + AsyncWrite + Debug + Unpin + Send> Duplex for S {}
 
 impl Transport {
     /// Reads what is there, up to the buffer's size; 0 at the end of the stream.
@@ -72,10 +77,20 @@ impl Transport {
         let _ = tokio::time::timeout(LINGER, drain).await;
     }
 
+    /// Itself, for what is laid over it.
+    pub(crate) fn into_stream(self) -> Box<dyn Duplex> {
+        match self {
+            Transport::Plain(stream) => Box::new(stream),
+            Transport::Tls(stream) => stream,
+            Transport::WebSocket(stream) => stream,
+        }
+    }
+
     fn stream(&mut self) -> Pin<&mut dyn Duplex> {
         match self {
             Transport::Plain(stream) => Pin::new(stream),
             Transport::Tls(stream) => Pin::new(&mut **stream),
+            Transport::WebSocket(stream) => Pin::new(&mut **stream),
         }
     }
 }

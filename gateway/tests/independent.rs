@@ -4,7 +4,9 @@
 
 mod support;
 
+use gateway::{Limits, Listener};
 use std::process::Output;
+use support::proof::Proof;
 use support::*;
 use tokio::process::Command;
 
@@ -106,13 +108,27 @@ async fn paho_subscribes_is_away_and_leaves_a_will() {
     let python = venv.path().join("bin/python3");
     run(Command::new("python3").args(["-m", "venv"]).arg(venv.path())).await;
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "paho-mqtt==2.1.0"])).await;
+    let proof = Proof::new();
+    let tls = proof.tls();
     for version in ["3.1.1", "5"] {
-        let site = Site::open(&["d-1"]).await;
-        add_subscriber(&site.registry, "reader", &["up/#"]);
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/paho/subscribe.py");
-        let port = site.address.port().to_string();
-        println!("{version}:\n{}", run(Command::new(&python).args([script, &port, version])).await);
-        site.close().await;
+        for transport in ["tcp", "websockets"] {
+            for is_secure in [false, true] {
+                let listen = |socket| match is_secure {
+                    true => Listener::tls(socket, tls.clone()),
+                    false => Listener::plain(socket),
+                };
+                let site = Site::open_behind(&["d-1"], Limits::default(), listen).await;
+                add_subscriber(&site.registry, "reader", &["up/#"]);
+                let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/paho/subscribe.py");
+                let address = if transport == "tcp" { site.address } else { site.websocket };
+                let port = address.port().to_string();
+                let mut command = Command::new(&python);
+                command.args([script, &port, version, transport]);
+                command.args(is_secure.then(|| proof.write(&site)));
+                println!("{version} {transport} {is_secure}:\n{}", run(&mut command).await);
+                site.close().await;
+            }
+        }
     }
 }
 

@@ -5,55 +5,20 @@
 mod support;
 
 use gateway::{Limits, Listener, Tls};
-use std::sync::Arc;
 use std::time::Duration;
+use support::proof::Proof;
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-/// A certificate that is its own authority, and its key; in PEM.
-struct Proof {
-    certificate: rcgen::Certificate,
-    key: String,
-}
-
-impl Proof {
-    fn new() -> Proof {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        Proof { certificate: made.cert, key: made.signing_key.serialize_pem() }
-    }
-
-    fn tls(&self) -> Tls {
-        Tls::new(self.certificate.pem().as_bytes(), self.key.as_bytes()).unwrap()
-    }
-
-    /// A connection by somebody who trusts this and nothing else.
-    async fn dial(&self, site: &Site) -> std::io::Result<TlsStream<TcpStream>> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.der().clone()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let stream = TcpStream::connect(site.address).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await
-    }
-
-    async fn session(&self, site: &Site) -> TlsStream<TcpStream> {
-        let mut wire = self.dial(site).await.unwrap();
-        wire.write_all(&connect("d-1", 0, "d-1", PASSWORD)).await.unwrap();
-        expect(&mut wire, &CONNACK).await;
-        wire
-    }
+async fn session(proof: &Proof, site: &Site) -> TlsStream<TcpStream> {
+    let mut wire = proof.dial(site.address).await.unwrap();
+    wire.write_all(&connect("d-1", 0, "d-1", PASSWORD)).await.unwrap();
+    expect(&mut wire, &CONNACK).await;
+    wire
 }
 
 async fn expect(wire: &mut TlsStream<TcpStream>, expected: &[u8]) {
@@ -64,14 +29,14 @@ async fn expect(wire: &mut TlsStream<TcpStream>, expected: &[u8]) {
 }
 
 async fn site(tls: Tls, limits: Limits) -> Site {
-    Site::open_behind(&["d-1", "d-2"], limits, |socket| Listener::tls(socket, tls)).await
+    Site::open_behind(&["d-1", "d-2"], limits, |socket| Listener::tls(socket, tls.clone())).await
 }
 
 #[tokio::test]
 async fn a_session_through_tls_is_one_like_others() {
     let proof = Proof::new();
     let site = site(proof.tls(), Limits::default()).await;
-    let mut wire = proof.session(&site).await;
+    let mut wire = session(&proof, &site).await;
     // More than one TLS record and one read each way.
     let flood: Vec<u8> = (1..=20_000).flat_map(|id| telemetry("d-1", id)).collect();
     let (mut read_half, mut write_half) = tokio::io::split(wire);
@@ -106,7 +71,7 @@ async fn a_handshake_keeps_nobody_waiting_and_ends_in_time() {
     }
     let mut stranger = site.dial().await;
     stranger.send(&connect("d-1", 0, "d-1", PASSWORD)).await;
-    drop(proof.session(&site).await);
+    drop(session(&proof, &site).await);
     assert!(started.elapsed() < patience, "somebody waited for the slow ones");
     for wire in &mut slow {
         wire.expect_closed().await;
@@ -121,18 +86,18 @@ async fn a_new_certificate_is_for_new_connections_and_a_bad_one_for_none() {
     let (old, new, other) = (Proof::new(), Proof::new(), Proof::new());
     let tls = old.tls();
     let site = site(tls.clone(), Limits::default()).await;
-    let mut wire = old.session(&site).await;
+    let mut wire = session(&old, &site).await;
     let garbage = "-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n";
     let certificate = new.certificate.pem();
     for (certificates, key) in
         [("", new.key.as_str()), (&certificate, ""), (&certificate, &other.key), (garbage, &new.key)]
     {
         tls.replace(certificates.as_bytes(), key.as_bytes()).expect_err("it can't be used");
-        old.dial(&site).await.unwrap();
+        old.dial(site.address).await.unwrap();
     }
     tls.replace(new.certificate.pem().as_bytes(), new.key.as_bytes()).unwrap();
-    old.dial(&site).await.expect_err("the old certificate is not shown any more");
-    new.dial(&site).await.unwrap();
+    old.dial(site.address).await.expect_err("the old certificate is not shown any more");
+    new.dial(site.address).await.unwrap();
     wire.write_all(&telemetry("d-1", 7)).await.unwrap();
     expect(&mut wire, &puback(7)).await;
     site.close().await;
@@ -143,8 +108,7 @@ async fn a_new_certificate_is_for_new_connections_and_a_bad_one_for_none() {
 async fn mosquitto_pub_trusts_it() {
     let proof = Proof::new();
     let site = site(proof.tls(), Limits::default()).await;
-    let authority = site.folder.path().join("ca.pem");
-    std::fs::write(&authority, proof.certificate.pem()).unwrap();
+    let authority = proof.write(&site);
     for (version, tls) in [("mqttv311", "tlsv1.2"), ("mqttv5", "tlsv1.3")] {
         let mut command = Command::new("mosquitto_pub");
         command.args([

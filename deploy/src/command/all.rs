@@ -35,11 +35,13 @@ pub fn run(config: Option<&Path>, role: Role) -> Result<(), Failure> {
 
 /// Says on standard output, for programs, that all is up and where.
 pub(super) fn announce(addresses: &Addresses) {
-    let Addresses { mqtt, mqtts, console, admin } = addresses;
+    let Addresses { mqtt, mqtts, websocket, secure_websocket, console, admin } = addresses;
     let mqtt = mqtt.map(|address| format!(" mqtt={address}")).unwrap_or_default();
     let mqtts = mqtts.map(|address| format!(" mqtts={address}")).unwrap_or_default();
+    let websocket = websocket.map(|address| format!(" ws={address}")).unwrap_or_default();
+    let secure_websocket = secure_websocket.map(|address| format!(" wss={address}")).unwrap_or_default();
     let console = console.map(|address| format!(" console=http://{address}")).unwrap_or_default();
-    println!("ready{mqtt}{mqtts}{console} admin={admin}");
+    println!("ready{mqtt}{mqtts}{websocket}{secure_websocket}{console} admin={admin}");
 }
 
 /// Runs `whole` on the runtime of the whole process. What holds a thread when it is done (a client that waits for its

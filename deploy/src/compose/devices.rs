@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use gateway::{Fanout, Listener, Metrics, Parts, Registry, Shedding, Source};
-use tokio::net::TcpListener;
 
 use super::certificate::CertificateFiles;
+use super::listeners::Doors;
 use super::{Site, registered};
 use crate::clock;
 use crate::command::{Failure, open_registry};
@@ -20,18 +20,9 @@ pub(super) fn start(
     site: &mut Site<'_>,
     log: Engine,
     shedding: Shedding,
-    mqtt: TcpListener,
-    mqtts: Option<TcpListener>,
+    doors: Doors,
 ) -> Result<Arc<Registry>, Failure> {
-    let mut listeners = vec![Listener::plain(mqtt)];
-    if let (Some(mqtts), Some(tls)) = (mqtts, &site.config.tls) {
-        let (files, tls) = CertificateFiles::load(tls)?;
-        listeners.push(Listener::tls(mqtts, tls.clone()));
-        site.supervisor.spawn("certificate", |stop| async move {
-            files.watch(tls, stop).await;
-            Ok(())
-        });
-    }
+    let listeners = listeners(site, doors)?;
     let registry = Arc::new(open_registry(&site.folder)?);
     let metrics = Arc::new(registered(Metrics::register(&site.metrics))?);
     let limits = limits(site.config);
@@ -46,6 +37,23 @@ pub(super) fn start(
         }
     });
     Ok(registry)
+}
+
+/// Each with what is spoken on it; the certificate is kept as its files are.
+fn listeners(site: &mut Site<'_>, doors: Doors) -> Result<Vec<Listener>, Failure> {
+    let mut listeners = vec![Listener::plain(doors.mqtt)];
+    listeners.extend(doors.websocket.map(|socket| Listener::plain(socket).over_websocket()));
+    if let Some(tls) = &site.config.tls {
+        let (files, tls) = CertificateFiles::load(tls)?;
+        let secure = |socket| Listener::tls(socket, tls.clone());
+        listeners.extend(doors.mqtts.map(secure));
+        listeners.extend(doors.secure_websocket.map(secure).map(Listener::over_websocket));
+        site.supervisor.spawn("certificate", |stop| async move {
+            files.watch(tls, stop).await;
+            Ok(())
+        });
+    }
+    Ok(listeners)
 }
 
 /// One part for each broker, so that one that is gone disturbs no other.

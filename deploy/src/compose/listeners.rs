@@ -6,19 +6,41 @@ use tokio::net::TcpListener;
 
 use super::Addresses;
 use crate::command::Failure;
-use crate::config::Config;
+use crate::config::{Config, WebSocketConfig};
 use crate::role::Role;
 
 /// Everything that somebody connects to.
 pub(super) struct Listeners {
-    /// MQTT; `None` without a gateway.
-    pub mqtt: Option<TcpListener>,
-    /// MQTT through TLS; `None` when it isn't wanted, or without a gateway.
-    pub mqtts: Option<TcpListener>,
+    /// For devices; `None` without a gateway.
+    pub devices: Option<Doors>,
     /// Page and API; `None` without sinks.
     pub page: Option<TcpListener>,
     /// Metrics and health.
     pub health: TcpListener,
+}
+
+/// Where devices come in; `None`: it isn't wanted.
+pub(super) struct Doors {
+    /// MQTT.
+    pub mqtt: TcpListener,
+    /// MQTT through TLS.
+    pub mqtts: Option<TcpListener>,
+    /// MQTT in a WebSocket.
+    pub websocket: Option<TcpListener>,
+    /// The same through TLS.
+    pub secure_websocket: Option<TcpListener>,
+}
+
+impl Doors {
+    async fn bind(config: &Config) -> Result<Doors, Failure> {
+        let WebSocketConfig { listen: websocket, tls_listen: secure_websocket } = config.websocket;
+        Ok(Doors {
+            mqtts: listen_if("tls.listen", config.tls.as_ref().map(|tls| tls.listen)).await?,
+            websocket: listen_if("websocket.listen", websocket).await?,
+            secure_websocket: listen_if("websocket.tls_listen", secure_websocket).await?,
+            mqtt: listen("gateway.listen", config.gateway.listen).await?,
+        })
+    }
 }
 
 impl Listeners {
@@ -27,14 +49,11 @@ impl Listeners {
     /// # Errors
     /// The first that can't be bound, by its key.
     pub async fn bind(config: &Config, role: Role) -> Result<Listeners, Failure> {
-        let mqtts = match &config.tls {
-            Some(tls) => listen_if(role.has_gateway(), "tls.listen", tls.listen).await?,
-            None => None,
-        };
+        let devices = if role.has_gateway() { Some(Doors::bind(config).await?) } else { None };
+        let page = role.has_sinks().then_some(config.console.listen);
         Ok(Listeners {
-            mqtts,
-            mqtt: listen_if(role.has_gateway(), "gateway.listen", config.gateway.listen).await?,
-            page: listen_if(role.has_sinks(), "console.listen", config.console.listen).await?,
+            devices,
+            page: listen_if("console.listen", page).await?,
             health: listen("admin.listen", config.admin.listen).await?,
         })
     }
@@ -45,16 +64,25 @@ impl Listeners {
     /// The system does not tell.
     pub fn addresses(&self) -> Result<Addresses, Failure> {
         Ok(Addresses {
-            mqtt: self.mqtt.as_ref().map(bound).transpose()?,
-            mqtts: self.mqtts.as_ref().map(bound).transpose()?,
+            mqtt: self.devices.as_ref().map(|doors| bound(&doors.mqtt)).transpose()?,
+            mqtts: self.door(|doors| &doors.mqtts)?,
+            websocket: self.door(|doors| &doors.websocket)?,
+            secure_websocket: self.door(|doors| &doors.secure_websocket)?,
             console: self.page.as_ref().map(bound).transpose()?,
             admin: bound(&self.health)?,
         })
     }
+
+    fn door(&self, which: fn(&Doors) -> &Option<TcpListener>) -> Result<Option<SocketAddr>, Failure> {
+        self.devices.as_ref().and_then(|doors| which(doors).as_ref()).map(bound).transpose()
+    }
 }
 
-async fn listen_if(is_wanted: bool, key: &str, address: SocketAddr) -> Result<Option<TcpListener>, Failure> {
-    if is_wanted { listen(key, address).await.map(Some) } else { Ok(None) }
+async fn listen_if(key: &str, address: Option<SocketAddr>) -> Result<Option<TcpListener>, Failure> {
+    match address {
+        Some(address) => listen(key, address).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn listen(key: &str, address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -25,7 +25,7 @@ use fields::Fields;
 use property::Property;
 
 /// Longest packet that is not a PUBLISH. Nothing that a device has to say in one needs more.
-const MAX_CONTROL: usize = 64 << 10;
+pub(crate) const MAX_CONTROL: usize = 64 << 10;
 
 /// A packet at the front of the stream, and how many bytes it takes.
 #[derive(Debug, PartialEq)]

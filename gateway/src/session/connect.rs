@@ -6,18 +6,21 @@ use super::ledger::Ledger;
 use super::publish::is_foreign;
 use super::will::Will;
 use super::{Sender, Session};
+use crate::Role;
 use crate::gateway::Gate;
 use crate::identity::{Denial, Proven};
 use crate::kept::Absence;
+use crate::listener::Door;
 use crate::packet::{
     Connect, Front, Greeting, Packet, Room, Terms, Version, Violation, accept, front, greeting, refuse_v5,
     refuse_v311,
 };
 use crate::sessions::{Client, Place};
 use crate::transport::{Transport, without_delay};
-use crate::{Role, Tls};
+use crate::websocket::WebSocket;
 use bytes::BytesMut;
 use records::{Device, Name, Producer, Topic, partition_of};
+use std::io;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 
@@ -56,10 +59,10 @@ struct Admitted {
 /// Makes a session; or counts why not, and tells the client by CONNACK where its MQTT has a code for it.
 pub(super) async fn connect<P: Producer>(
     stream: TcpStream,
-    tls: Option<Tls>,
+    door: Door,
     gate: Arc<Gate<P>>,
 ) -> Option<Box<Session<P>>> {
-    let transport = match shake_hands(stream, tls, &gate).await {
+    let transport = match shake_hands(stream, door, &gate).await {
         Ok(transport) => transport,
         Err(refusal) => {
             gate.metrics.count_refusal(refusal);
@@ -85,24 +88,43 @@ pub(super) async fn connect<P: Producer>(
 /// In the connection's own task: a slow client keeps nobody else waiting.
 async fn shake_hands<P: Producer>(
     stream: TcpStream,
-    tls: Option<Tls>,
+    door: Door,
     gate: &Gate<P>,
 ) -> Result<Transport, Refusal> {
     let stream = without_delay(stream);
-    let Some(tls) = tls else { return Ok(Transport::Plain(stream)) };
-    let handshake = tokio::time::timeout(gate.limits.handshake_timeout, tls.accept(stream));
+    if door.tls.is_none() && !door.is_websocket {
+        return Ok(Transport::Plain(stream));
+    }
+    let handshake = tokio::time::timeout(
+        gate.limits.handshake_timeout,
+        // Boxed: what a handshake needs is more than what comes after it.
+        Box::pin(go_through(stream, door, gate.limits.max_websocket_message())),
+    );
     let shaken = tokio::select! {
         shaken = handshake => shaken,
         () = gate.stop.cancelled() => return Err(Refusal::Closing),
     };
     match shaken {
-        Ok(Ok(stream)) => Ok(Transport::Tls(Box::new(stream))),
+        Ok(Ok(transport)) => Ok(transport),
         Ok(Err(error)) => {
-            tracing::debug!(%error, "no TLS handshake");
+            tracing::debug!(%error, "no handshake");
             Err(Refusal::Handshake)
         }
         Err(_) => Err(Refusal::Handshake),
     }
+}
+
+/// First TLS, then the upgrade, as far as the door has them.
+async fn go_through(stream: TcpStream, door: Door, max_message: usize) -> io::Result<Transport> {
+    let transport = match door.tls {
+        None => Transport::Plain(stream),
+        Some(tls) => Transport::Tls(Box::new(tls.accept(stream).await?)),
+    };
+    if !door.is_websocket {
+        return Ok(transport);
+    }
+    let websocket = WebSocket::accept(transport.into_stream(), max_message).await;
+    websocket.map(|it| Transport::WebSocket(Box::new(it))).map_err(io::Error::other)
 }
 
 impl Arriving {

@@ -28,7 +28,7 @@ pub(crate) enum Ending {
 pub(crate) enum Refusal {
     /// No more connections than the limit.
     Full,
-    /// The TLS handshake failed, or took too long.
+    /// The TLS handshake or the upgrade to a WebSocket failed, or took too long.
     Handshake,
     /// No CONNECT in time, or the answer took too long.
     Timeout,

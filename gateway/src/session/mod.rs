@@ -19,9 +19,9 @@ pub(crate) use received::Received;
 pub(crate) use subscriber::Subscriber;
 pub(crate) use will::Testament;
 
-use crate::Tls;
 use crate::gateway::Gate;
 use crate::kept::Absence;
+use crate::listener::Door;
 use crate::packet::{Farewell, Front, Packet, Room, Version, Violation, disconnect, front, pingresp};
 use crate::sessions::Place;
 use crate::transport::Transport;
@@ -38,9 +38,9 @@ use tokio::time::Sleep;
 use will::Will;
 
 /// Serves one connection to its end. Never fails: whatever goes wrong ends this connection alone.
-pub(crate) async fn serve<P: Producer>(stream: TcpStream, tls: Option<Tls>, gate: Arc<Gate<P>>) {
+pub(crate) async fn serve<P: Producer>(stream: TcpStream, door: Door, gate: Arc<Gate<P>>) {
     // Both are boxed, so that the task of a connected session doesn't carry the room that connecting took.
-    if let Some(session) = Box::pin(connect::connect(stream, tls, gate)).await {
+    if let Some(session) = Box::pin(connect::connect(stream, door, gate)).await {
         session.run().await;
     }
 }

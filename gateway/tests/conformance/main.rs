@@ -31,7 +31,7 @@ async fn check(table: &str) {
     let mut bystander = site.connect("d-2").await;
     for statement in &statements {
         if let Verdict::Tried(steps) = &statement.verdict {
-            script::run(&statement.number, steps, site.address).await;
+            script::run(&statement.number, steps, [site.address, site.address, site.websocket]).await;
             bystander.send(&PINGREQ).await;
             bystander.expect(&PINGRESP).await;
         }

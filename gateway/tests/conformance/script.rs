@@ -8,11 +8,13 @@
 //! 2> {hello}              over a second connection of its own
 //! 2< 20 02 00 00          exactly these bytes come next
 //! < silence               nothing comes, and the connection stays open
+//! w> …                     over a third connection, to the WebSocket listener
 //! new                     the connection is dropped without a word, and another is opened (2new: the second)
 //! ```
 //!
 //! Bytes are hexadecimal. `'text'` stands behind its length in two bytes, `"text"` stands bare, `( … )` behind its
-//! length as a variable byte integer, `3*78` three times, and `??` is any byte. A line that begins with `#` is a comment.
+//! length as a variable byte integer, `[ … ]` behind its
+//! length and an empty mask as a frame of a WebSocket has them, `3*78` three times, and `??` is any byte. A line that begins with `#` is a comment.
 
 use super::support::Wire;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,9 @@ pub enum Verdict {
     NotApplicable,
     Open,
 }
+
+/// The connection to the WebSocket listener.
+const WEBSOCKET: usize = 2;
 
 /// What happens over the connection of that number.
 #[derive(Clone, Debug)]
@@ -88,8 +93,12 @@ impl Statement {
     fn add(&mut self, line: &str, names: &BTreeMap<String, String>, context: &str) {
         let Verdict::Tried(steps) = &mut self.verdict else { panic!("{context}: it has a verdict already") };
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let wire = usize::from(word.starts_with('2'));
-        match word.trim_start_matches('2') {
+        let wire = match word.as_bytes()[0] {
+            b'2' => 1,
+            b'w' => WEBSOCKET,
+            _ => 0,
+        };
+        match word.trim_start_matches(['2', 'w']) {
             ">" => steps.push(Step::Send(wire, exact(&assemble(&expand(rest, names))))),
             "<" if rest == "closed" => steps.push(Step::Closed(wire)),
             "<" if rest == "silence" => steps.push(Step::Silence(wire)),
@@ -126,8 +135,13 @@ fn assemble(text: &str) -> Vec<Option<u8>> {
         };
         rest = behind.trim_start();
         match first {
-            '(' => groups.push(Vec::new()),
-            ')' => close(&mut groups),
+            '(' | '[' => groups.push(Vec::new()),
+            ')' => close(&mut groups, integer),
+            ']' => close(&mut groups, |len, outer| {
+                assert!(len < 126, "{text}: too long for a length of one byte");
+                outer.push(Some(0x80 | len as u8));
+                outer.extend([Some(0); 4]);
+            }),
             _ => groups.last_mut().expect("one group is always open").extend(bytes_of(token)),
         }
     }
@@ -135,10 +149,14 @@ fn assemble(text: &str) -> Vec<Option<u8>> {
     bytes.clone()
 }
 
-fn close(groups: &mut Vec<Vec<Option<u8>>>) {
+fn close(groups: &mut Vec<Vec<Option<u8>>>, head: impl FnOnce(usize, &mut Vec<Option<u8>>)) {
     let inner = groups.pop().expect("one group is always open");
     let outer = groups.last_mut().expect("an opening for this closing");
-    let mut len = inner.len();
+    head(inner.len(), outer);
+    outer.extend(inner);
+}
+
+fn integer(mut len: usize, outer: &mut Vec<Option<u8>>) {
     loop {
         let low = (len & 0x7f) as u8;
         len >>= 7;
@@ -147,7 +165,6 @@ fn close(groups: &mut Vec<Vec<Option<u8>>>) {
             break;
         }
     }
-    outer.extend(inner);
 }
 
 fn bytes_of(token: &str) -> Vec<Option<u8>> {
@@ -170,16 +187,16 @@ fn bytes_of(token: &str) -> Vec<Option<u8>> {
         .collect()
 }
 
-/// Tries a statement against the gateway at `address`.
-pub async fn run(number: &str, steps: &[Step], address: SocketAddr) {
-    let mut wires: [Option<Wire>; 2] = [None, None];
+/// Tries a statement against the gateway, whose WebSocket listener is the last of these.
+pub async fn run(number: &str, steps: &[Step], addresses: [SocketAddr; 3]) {
+    let mut wires: [Option<Wire>; 3] = [None, None, None];
     for (index, step) in steps.iter().enumerate() {
         println!("{number}, step {}: {step:02x?}", index + 1);
         match step {
-            Step::New(wire) => wires[*wire] = Some(dial(address).await),
+            Step::New(wire) => wires[*wire] = Some(dial(addresses[*wire]).await),
             Step::Send(wire, bytes) => {
                 if wires[*wire].is_none() {
-                    wires[*wire] = Some(dial(address).await);
+                    wires[*wire] = Some(dial(addresses[*wire]).await);
                 }
                 open(&mut wires, *wire).send(bytes).await;
             }
@@ -199,6 +216,6 @@ async fn dial(address: SocketAddr) -> Wire {
     Wire(TcpStream::connect(address).await.expect("the gateway listens"))
 }
 
-fn open(wires: &mut [Option<Wire>; 2], wire: usize) -> &mut Wire {
+fn open(wires: &mut [Option<Wire>; 3], wire: usize) -> &mut Wire {
     wires[wire].as_mut().expect("something was sent before")
 }

@@ -1,6 +1,7 @@
 """An independent client (paho-mqtt) subscribes, is away, comes back, and publishes at every QoS.
 
-subscribe.py PORT VERSION: prints one line a fact, and exits with 1 when one does not come in time.
+subscribe.py PORT VERSION TRANSPORT [AUTHORITY]: TRANSPORT is tcp or websockets, AUTHORITY whom to trust when it goes
+through TLS. Prints one line a fact, and exits with 1 when one does not come in time.
 """
 
 import queue
@@ -17,7 +18,11 @@ PATIENCE = 30
 def client(user, name, version, clean):
     protocol = mqtt.MQTTv5 if version == "5" else mqtt.MQTTv311
     options = {} if version == "5" else {"clean_session": clean}
+    options["transport"] = sys.argv[3]
     it = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=protocol, **options)
+    it.ws_set_options(path="/mqtt")
+    if len(sys.argv) > 4:
+        it.tls_set(ca_certs=sys.argv[4])
     it.username_pw_set(user, PASSWORD)
     it.facts = queue.Queue()
     it.on_connect = lambda c, u, flags, code, p: it.facts.put(("connected", flags.session_present, code.value))
@@ -30,9 +35,9 @@ def connect(it, port, version, clean):
     if version == "5":
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = 0 if clean else 60
-        it.connect("127.0.0.1", port, clean_start=clean, properties=properties)
+        it.connect("localhost", port, clean_start=clean, properties=properties)
     else:
-        it.connect("127.0.0.1", port)
+        it.connect("localhost", port)
     it.loop_start()
 
 

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 #![allow(clippy::unwrap_used, reason = "a test's own scaffolding")]
 
+pub mod proof;
+
 use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, NewSubscriber, Parts, Registry, Shedding};
 use records::{
     AppendError, Batch, Crs, Family, MemoryLog, Offset, Producer, Record, Timestamp, Topic, TopicPartition,
@@ -102,6 +104,8 @@ impl Producer for TestLog {
 /// A running gateway.
 pub struct Site {
     pub address: SocketAddr,
+    /// The same in a WebSocket.
+    pub websocket: SocketAddr,
     pub log: TestLog,
     pub registry: Arc<Registry>,
     pub fanout: Arc<Fanout>,
@@ -128,11 +132,11 @@ impl Site {
         Site::start(devices, Limits::default(), shedding, Listener::plain).await
     }
 
-    /// With a listener of its own kind.
+    /// With listeners of its own kind.
     pub async fn open_behind(
         devices: &[&str],
         limits: Limits,
-        listen: impl FnOnce(TcpListener) -> Listener,
+        listen: impl Fn(TcpListener) -> Listener,
     ) -> Site {
         Site::start(devices, limits, Shedding::default(), listen).await
     }
@@ -141,13 +145,15 @@ impl Site {
         devices: &[&str],
         limits: Limits,
         shedding: Shedding,
-        listen: impl FnOnce(TcpListener) -> Listener,
+        listen: impl Fn(TcpListener) -> Listener,
     ) -> Site {
         let folder = tempfile::tempdir().unwrap();
         let registry = Arc::new(Registry::open(&folder.path().join("registry.db")).unwrap());
         let log = TestLog::new();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
+        let framed = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let websocket = framed.local_addr().unwrap();
         let metrics = prometheus::Registry::new();
         let gateway_metrics = Arc::new(Metrics::register(&metrics).unwrap());
         let stop = CancellationToken::new();
@@ -159,7 +165,7 @@ impl Site {
         let clock: gateway::Clock = Arc::new(move || Timestamp(told.load(Ordering::Relaxed)));
         let fanout = Arc::new(Fanout::new(&limits, gateway_metrics.clone()));
         let running = tokio::spawn(gateway::run(
-            vec![listen(listener)],
+            vec![listen(listener), listen(framed).over_websocket()],
             Parts {
                 log: log.clone(),
                 registry: registry.clone(),
@@ -171,7 +177,7 @@ impl Site {
             },
             stop.clone(),
         ));
-        Site { address, log, registry, fanout, stop, running, metrics, folder, time }
+        Site { address, websocket, log, registry, fanout, stop, running, metrics, folder, time }
     }
 
     /// Sets the gateway's clock forward.
