@@ -42,7 +42,7 @@ impl PatientConsumer {
         match error {
             LogError::Unavailable(_) => true,
             LogError::Fenced => self.fences.may_join_again(Instant::now()),
-            LogError::Damaged { .. } => false,
+            LogError::Damaged { .. } | LogError::Refused(_) => false,
         }
     }
 

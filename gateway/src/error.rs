@@ -6,8 +6,8 @@ use records::Name;
 /// Why the gateway ended although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// The log was closed under the gateway: nothing can be accepted any more.
-    #[error("the log was closed while the gateway was running")]
+    /// The log was closed under the gateway, or refuses what it is offered: nothing can be accepted any more.
+    #[error("the log was closed, or refuses what it is offered for good")]
     LogClosed,
     /// The registry could not be read at the start.
     #[error("the device registry can't be read")]

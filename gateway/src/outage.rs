@@ -21,9 +21,19 @@ pub(crate) struct Waiting {
     is_through: bool,
 }
 
-/// The log is closed: nothing will be accepted any more.
+/// The log is closed, or takes nothing until somebody has changed it: nothing will be accepted any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Closed;
+
+impl Closed {
+    /// That end of a log, told to the operator when it is news.
+    pub(crate) fn told(error: &AppendError) -> Closed {
+        if let AppendError::Refused(why) = error {
+            tracing::error!(%why, "the log refuses what it is offered, and will not take it later: ending");
+        }
+        Closed
+    }
+}
 
 impl Outage {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Arc<Outage> {
@@ -77,7 +87,7 @@ pub(crate) async fn append_until_durable<P: Producer>(
                 Waiting::end(waiting);
                 return Ok(());
             }
-            Err(AppendError::Closed) => return Err(Closed),
+            Err(error @ (AppendError::Closed | AppendError::Refused(_))) => return Err(Closed::told(&error)),
             Err(error) => {
                 waiting.get_or_insert_with(|| outage.begin(&error));
                 outage.metrics.append_retries.inc();

@@ -455,3 +455,19 @@ async fn a_closed_target_ends_it() {
     line.say(Topic::Telemetry, 1).await;
     assert!(matches!(line.end().await, Err(ForwardError::TargetClosed)));
 }
+
+/// A target that will not take a record later either is not offered it for ever; what it refused stays on the spool.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_refuses_for_good_ends_it_and_nothing_is_passed_over() {
+    let mut line = Line::new(1, 1, Options::default());
+    line.start();
+    line.say(Topic::Telemetry, 1).await;
+    line.until("it arrives", |line| line.target.read_all(Topic::Telemetry).len() == 1).await;
+    line.target.fail_next_appends(1, || AppendError::Refused("too large".into()));
+    line.say(Topic::Telemetry, 1).await;
+    line.say(Topic::Telemetry, 1).await;
+    assert!(matches!(line.end().await, Err(ForwardError::Refused(AppendError::Refused(_)))));
+    line.start();
+    line.until("all arrives", |line| line.target.read_all(Topic::Telemetry).len() >= 3).await;
+    assert_eq!(line.arrived().await, line.spooled());
+}

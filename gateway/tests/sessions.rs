@@ -472,12 +472,14 @@ async fn stopping_does_not_wait_for_ever() {
 
 #[tokio::test]
 async fn a_closed_log_ends_the_gateway() {
-    let site = Site::open(&["d-1"]).await;
-    let mut wire = site.connect("d-1").await;
-    site.log.set(Mood::Closed);
-    wire.send(&telemetry("d-1", 1)).await;
-    wire.expect_closed().await;
-    assert!(!site.stop.is_cancelled());
-    let ended = site.running.await.unwrap();
-    assert!(matches!(ended, Err(gateway::GatewayError::LogClosed)), "{ended:?}");
+    for mood in [Mood::Closed, Mood::Refuses] {
+        let site = Site::open(&["d-1"]).await;
+        let mut wire = site.connect("d-1").await;
+        site.log.set(mood);
+        wire.send(&telemetry("d-1", 1)).await;
+        wire.expect_closed().await;
+        assert!(!site.stop.is_cancelled());
+        let ended = site.running.await.unwrap();
+        assert!(matches!(ended, Err(gateway::GatewayError::LogClosed)), "{ended:?}");
+    }
 }

@@ -72,7 +72,7 @@ impl Mirror {
             Broken::Mirror(MirrorError::Source(error) | MirrorError::Target(error)) => match error {
                 LogError::Unavailable(_) => true,
                 LogError::Fenced => fences.may_join_again(Instant::now()),
-                LogError::Damaged { .. } => false,
+                LogError::Damaged { .. } | LogError::Refused(_) => false,
             },
         }
     }

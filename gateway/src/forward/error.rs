@@ -1,6 +1,6 @@
 //! Why forwarding ended.
 
-use records::LogError;
+use records::{AppendError, LogError};
 
 /// Forwarding has ended, and not because it was told to. A target that is away is no error: it is waited for.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +9,9 @@ pub enum ForwardError {
     /// forwarder has taken over.
     #[error("can't forward from the spool")]
     Spool(#[source] LogError),
+    /// The target will not take what comes next until its settings have been changed. The spool keeps it.
+    #[error("can't forward; the spool keeps what comes")]
+    Refused(#[source] AppendError),
     /// The target was closed for good.
     #[error("the log that the spool is forwarded to was closed")]
     TargetClosed,

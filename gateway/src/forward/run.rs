@@ -38,7 +38,8 @@ pub struct Spool<C> {
 ///
 /// # Errors
 /// [`ForwardError::Spool`] when the spool can't be read or committed: start again with new readers.
-/// [`ForwardError::TargetClosed`] when the target was closed under the forwarder.
+/// [`ForwardError::TargetClosed`] when the target was closed under the forwarder, [`ForwardError::Refused`] when it will
+/// not take a record, which nothing behind it may overtake.
 pub async fn run<C: Consumer, P: Producer>(
     spool: Spool<C>,
     target: P,
@@ -221,6 +222,7 @@ impl<C: Consumer, P: Producer> Forwarder<C, P> {
         match answer {
             Ok(_) => self.settle(&load),
             Err(AppendError::Closed) => return Err(ForwardError::TargetClosed),
+            Err(error @ AppendError::Refused(_)) => return Err(ForwardError::Refused(error)),
             Err(error) => {
                 self.refused(&error);
                 let step = Step::BackingOff(Instant::now() + backoff(attempt));

@@ -304,7 +304,9 @@ impl UnderWay {
             self.step = match &mut self.step {
                 Step::Appending(append) => match ready!(append.as_mut().poll(cx)) {
                     Ok(_) => return Poll::Ready(Ok(())),
-                    Err(AppendError::Closed) => return Poll::Ready(Err(Closed)),
+                    Err(error @ (AppendError::Closed | AppendError::Refused(_))) => {
+                        return Poll::Ready(Err(Closed::told(&error)));
+                    }
                     Err(error) => self.back_off(&error, gate),
                 },
                 Step::BackingOff(sleep) => {

@@ -33,6 +33,8 @@ pub enum Mood {
     Fails,
     /// Takes it and says that it failed.
     Doubts,
+    /// And will not take it later.
+    Refuses,
     Closed,
 }
 
@@ -96,6 +98,7 @@ impl Producer for TestLog {
             Mood::Full => Err(AppendError::Full("test".into())),
             Mood::Fails => Err(AppendError::Unavailable("test".into())),
             Mood::Doubts => self.take(batches).await.and(Err(AppendError::Unavailable("test".into()))),
+            Mood::Refuses => Err(AppendError::Refused("test".into())),
             Mood::Closed => Err(AppendError::Closed),
         }
     }

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rdkafka::error::KafkaError;
 use records::{AppendError, Offset};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -92,9 +91,9 @@ impl Sent {
     }
 
     /// `records` of them will not be delivered, or nobody knows.
-    pub fn failed(&self, records: usize, error: &KafkaError) {
+    pub fn failed(&self, records: usize, failure: impl FnOnce() -> AppendError) {
         let mut state = self.append.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.fail(|| append_unavailable(error.clone()));
+        state.fail(failure);
         drop(state);
         self.note(records);
     }

@@ -69,15 +69,21 @@ impl Importer {
     ///
     /// # Errors
     /// Whether they are visible is not known: begin anew. [`LogError::Fenced`]: another mirror of this city has begun,
-    /// or the brokers gave up a transaction that took too long.
+    /// or the brokers gave up a transaction that took too long. [`LogError::Refused`]: a topic is not as it must be.
     pub async fn commit(
         &mut self,
         copies: Vec<(TopicPartition, Batch)>,
         notes: Vec<Note>,
     ) -> Result<(), LogError> {
         let inner = Arc::clone(&self.inner);
-        let committing = tokio::task::spawn_blocking(move || inner.commit(&copies, &notes));
-        committing.await.expect("a commit does not panic").map_err(log_error)
+        let committing = move || {
+            inner.producer.forget_places();
+            inner.commit(&copies, &notes).map_err(|error| match inner.producer.take_oversize() {
+                Some(oversize) => LogError::Refused(Box::new(oversize)),
+                None => log_error(error),
+            })
+        };
+        tokio::task::spawn_blocking(committing).await.expect("a commit does not panic")
     }
 }
 

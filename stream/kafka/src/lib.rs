@@ -22,6 +22,7 @@ mod metrics;
 mod names;
 mod objection;
 mod options;
+mod oversize;
 mod pipe;
 mod poller;
 mod producer;

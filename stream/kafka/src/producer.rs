@@ -14,6 +14,7 @@ use crate::append::{Answer, Append, Sent};
 use crate::context::speak_as_client;
 use crate::error::append_unavailable;
 use crate::names::Names;
+use crate::oversize::Oversize;
 use crate::{Metrics, TokenSource, headers};
 
 /// What a record takes in memory beside its key and value, about.
@@ -98,7 +99,7 @@ impl Appender {
                 .payload(entry.value)
                 .headers(headers::write(&entry));
             if let Err((error, _)) = client.send(record) {
-                return sent.failed(batch.len() - number, &error);
+                return sent.failed(batch.len() - number, || append_unavailable(error));
             }
         }
     }
@@ -137,10 +138,13 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Arc<Sent>) {
         match result {
             Ok(message) => sent.delivered(message.offset()),
-            Err((error, _)) => {
+            Err((error, message)) => {
                 let code = error.rdkafka_error_code();
                 tracing::debug!(?code, "a record was not acknowledged");
-                sent.failed(1, error);
+                sent.failed(1, || match Oversize::of(error, message) {
+                    Some(oversize) => AppendError::Refused(Box::new(oversize)),
+                    None => append_unavailable(error.clone()),
+                });
             }
         }
     }

@@ -12,6 +12,7 @@ use rdkafka::{ClientConfig, ClientContext};
 use records::Entry;
 
 use crate::context::speak_as_client;
+use crate::oversize::Oversize;
 use crate::{TokenSource, headers};
 
 /// How long one step may take before it is asked for again.
@@ -31,7 +32,7 @@ impl Transactional {
         patience: Duration,
         tokens: Option<TokenSource>,
     ) -> Result<Transactional, KafkaError> {
-        let context = Places { tokens, places: Mutex::default() };
+        let context = Places { tokens, places: Mutex::default(), oversize: Mutex::default() };
         let client: ThreadedProducer<Places> = ThreadedProducer::from_config_and_context(config, context)?;
         let producer = Transactional { client, patience };
         producer.again(|client| client.init_transactions(STEP))?;
@@ -48,9 +49,15 @@ impl Transactional {
         self.client.send(record).map_err(|(error, _)| error)
     }
 
-    /// Forgets where records stand that were asked for before.
+    /// Forgets where records stand that were asked for before, and which was refused.
     pub fn forget_places(&self) {
         self.take_places();
+        self.take_oversize();
+    }
+
+    /// A record that was refused since then, for which its transaction fails.
+    pub fn take_oversize(&self) -> Option<Oversize> {
+        self.client.client().context().oversize.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Where the records stand that were sent with a number other than [`NOT_ASKED`] and have arrived.
@@ -86,10 +93,11 @@ fn is_passing(error: &KafkaError) -> bool {
 /// What a record is sent with whose place nobody asks for.
 pub(crate) const NOT_ASKED: usize = 0;
 
-/// Learns where some records stand.
+/// Learns where some records stand, and which was refused.
 pub(crate) struct Places {
     tokens: Option<TokenSource>,
     places: Mutex<BTreeMap<usize, i64>>,
+    oversize: Mutex<Option<Oversize>>,
 }
 
 impl Places {
@@ -106,10 +114,17 @@ impl ProducerContext for Places {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, asked: usize) {
-        // A failure makes the whole transaction fail, and is told there.
-        if let (Ok(message), true) = (result, asked != NOT_ASKED) {
-            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-            places.insert(asked, message.offset());
+        match result {
+            Ok(message) if asked != NOT_ASKED => {
+                let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+                places.insert(asked, message.offset());
+            }
+            Ok(_) => {}
+            // A failure makes the whole transaction fail, and is told there.
+            Err((error, message)) => {
+                let mut oversize = self.oversize.lock().unwrap_or_else(PoisonError::into_inner);
+                *oversize = oversize.take().or_else(|| Oversize::of(error, message));
+            }
         }
     }
 }

@@ -85,6 +85,9 @@ impl Transactions {
             if needs_abort(&error) {
                 self.producer.again(|client| client.abort_transaction(STEP)).map_err(log_error)?;
             }
+            if let Some(oversize) = self.producer.take_oversize() {
+                return Err(LogError::Refused(Box::new(oversize)));
+            }
             let is_deciding = matches!(
                 code,
                 Some(RDKafkaErrorCode::IllegalGeneration | RDKafkaErrorCode::RebalanceInProgress)
@@ -105,6 +108,7 @@ impl Transactions {
             return Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::AssignmentLost));
         }
         let member = member.ok_or(KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownMemberId))?;
+        self.producer.forget_places();
         self.producer.client.begin_transaction()?;
         self.write(work)?;
         let offsets = self.offsets(&work.marks)?;
@@ -124,7 +128,6 @@ impl Transactions {
         if work.snapshots.is_empty() {
             return Ok(());
         }
-        self.producer.forget_places();
         for (number, (partition, snapshot)) in work.snapshots.iter().enumerate() {
             self.write_snapshot(number + 1, *partition, snapshot)?;
         }

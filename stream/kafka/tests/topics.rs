@@ -5,13 +5,15 @@ mod common;
 
 use std::time::Duration;
 
-use common::{broker, metrics, options, prefix};
+use common::{broker, connect, metrics, options, prefix};
 use kafka::admin::{Admin, Violation};
 use kafka::{ConnectError, Log, Options};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use records::Topic;
+use records::{AppendError, Batch, Commit, Delivery, LogError, Pipe, Producer, Topic, TopicPartition};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 #[ignore = "needs Kafka"]
@@ -46,6 +48,56 @@ async fn topics_that_break_a_promise_are_refused() {
     safer.topics.snapshots.replication = 3;
     refused(safer, "snapshots has a partition with 1 replicas where 3 were asked").await;
     assert!(Log::connect(good, metrics()).await.is_ok());
+}
+
+/// Somebody lowers `max.message.bytes` of a topic that is in use: what no longer fits is refused in words, by an append
+/// and by a job's commit, and not tried for ever; what fits goes on; a new process does not even start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka"]
+async fn a_topic_that_takes_less_than_it_did_refuses_in_words() {
+    let options = options(&prefix("lowered"), "one", 1);
+    let log = connect(options.clone()).await;
+    let at = |topic| TopicPartition { topic, partition: 0 };
+    let record = |bytes: usize| {
+        // Of no pattern, so that compression does not make it fit.
+        let noise =
+            std::iter::successors(Some(1_u64), |last| Some(last.wrapping_mul(6_364_136_223_846_793_005) + 1));
+        let value: Vec<u8> = noise.map(|number| (number >> 56) as u8).take(bytes).collect();
+        let mut batch = Batch::new();
+        batch.push(b"device", &value);
+        batch
+    };
+    for topic in [Topic::Telemetry, Topic::Observations] {
+        log.append(vec![(at(topic), record(200_000))]).await.unwrap();
+        alter(&format!("{}{topic}", options.prefix), "max.message.bytes", "100000").await;
+    }
+    let words = |error: &dyn std::error::Error| error.source().map(ToString::to_string).unwrap_or_default();
+    let expected = |topic| format!("{topic} refuses a record of 200006 bytes");
+    let appended = log.append(vec![(at(Topic::Telemetry), record(200_000))]);
+    let error = tokio::time::timeout(PATIENCE, appended).await.unwrap().unwrap_err();
+    assert!(matches!(error, AppendError::Refused(_)), "{error:?}");
+    assert!(words(&error).contains(&expected(Topic::Telemetry)), "{}", words(&error));
+    assert!(words(&error).contains("max.message.bytes must be at least 16777216"), "{}", words(&error));
+    log.append(vec![(at(Topic::Telemetry), record(50_000))]).await.unwrap();
+
+    let mut pipe = log.pipe("job", Topic::Telemetry);
+    while !matches!(pipe.poll().await.unwrap(), Some(Delivery::Records(_))) {}
+    let commit = |bytes| Commit {
+        outputs: vec![(at(Topic::Observations), record(bytes))],
+        offsets: vec![(0, 1)],
+        ..Commit::default()
+    };
+    let error = tokio::time::timeout(PATIENCE, pipe.commit(commit(200_000))).await.unwrap().unwrap_err();
+    assert!(matches!(error, LogError::Refused(_)), "{error:?}");
+    assert!(words(&error).contains(&expected(Topic::Observations)), "{}", words(&error));
+    drop(pipe);
+    let mut again = log.pipe("job", Topic::Telemetry);
+    while !matches!(again.poll().await.unwrap(), Some(Delivery::Records(_))) {}
+    again.commit(commit(50_000)).await.unwrap();
+    log.close().await;
+
+    let error = Log::connect(options, metrics()).await.err().expect("it must be refused");
+    assert!(error.to_string().contains("telemetry has max.message.bytes=100000"), "{error}");
 }
 
 #[tokio::test]

@@ -53,6 +53,10 @@ pub enum AppendError {
     /// It failed, and may work again. Stop reading from sockets, try again later.
     #[error("the log is unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// It will not take these records until somebody has changed its settings. Nothing of them may be acknowledged.
+    /// End, so that somebody notices.
+    #[error("the log refuses this, however often it is offered")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
     /// The log was closed. End.
     #[error("the log is closed")]
     Closed,
@@ -64,6 +68,9 @@ pub enum LogError {
     /// The log can't be read or written.
     #[error("the log is unavailable")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// A commit will not be taken until somebody has changed the log's settings. End, so that somebody notices.
+    #[error("the log refuses this, however often it is offered")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
     /// What is stored is not what was written: named, and never skipped in silence.
     #[error("{partition} is damaged at offset {offset}: {detail}")]
     Damaged {
