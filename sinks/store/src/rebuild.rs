@@ -169,7 +169,7 @@ impl Rebuild {
             rebuilt.regained += regained;
             rebuilt.days.push(day.to_string());
         }
-        self.store.mend_roll_ups()?;
+        self.store.mend_roll_ups(|_| false)?;
         Ok(rebuilt)
     }
 
@@ -215,10 +215,14 @@ impl Rebuild {
         let has_roll_ups = !minutes.is_empty() || files.holes().contains(&(Kind::Minutes, day));
         if has_roll_ups && kinds.contains(&Kind::Observations) {
             let raw: Vec<_> = self.new_files(Kind::Observations, day).cloned().collect();
-            added.extend(self.store.summed::<ValuePoint>(&raw, &[Kind::Minutes], day)?);
             gone.extend(minutes.iter().cloned());
             rolled.extend(raw.iter().map(|file| file.id));
-            mended.push((Kind::Minutes, day));
+            if self.store.is_spared(&raw) {
+                torn.push((Kind::Minutes, day));
+            } else {
+                added.extend(self.store.summed::<ValuePoint>(&raw, &[Kind::Minutes], day)?);
+                mended.push((Kind::Minutes, day));
+            }
             // Made again from what is finer as soon as all days are done.
             torn.extend([Kind::Hours, Kind::Days].map(|kind| (kind, kind.folder_of(day.start()))));
         }

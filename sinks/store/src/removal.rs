@@ -20,9 +20,15 @@ const FIRST_TO_GO: [&[Kind]; 4] = [
 impl Store {
     /// Removes folders that are over their retention or beyond the budget. Raw values stay until they are rolled up.
     pub(crate) fn remove_old(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let files = Arc::clone(&self.tables().files);
         let by_age = cutoffs(self.options(), now);
-        let kept = within_budget(&files, self.options().budget_bytes, &by_age, now);
+        let mut kept = within_budget(&self.tables().files, self.options().budget_bytes, &by_age, now);
+        match self.let_minutes_outlive(&kept) {
+            Ok(()) => (),
+            // The values stay until there is room for what they amount to.
+            Err(StoreError::Full(_)) => drop(kept.remove(&Kind::Observations)),
+            Err(error) => return Err(error),
+        }
+        let files = Arc::clone(&self.tables().files);
         for (kind, day) in &kept {
             if by_age.get(kind) < Some(day) {
                 tracing::warn!(
@@ -55,6 +61,12 @@ impl Store {
             let _ = std::fs::remove_dir(kind.dir(self.root(), folder));
         }
         Ok(count)
+    }
+
+    /// Makes the minutes of days that were spared them and whose values go before their minutes would.
+    fn let_minutes_outlive(&self, kept: &BTreeMap<Kind, Day>) -> Result<(), StoreError> {
+        let goes = |kind: Kind, day: Day| kept.get(&kind).is_some_and(|cutoff| day < *cutoff);
+        self.mend_roll_ups(|day| goes(Kind::Observations, day) && !goes(Kind::Minutes, day))
     }
 
     /// Whether rows of a day may go at once.

@@ -2,6 +2,9 @@
 //!
 //! Roll-ups add up: late values of a day are rolled up by themselves, and no answer tells whether that has happened
 //! yet, because what is not rolled up is read as it is.
+//!
+//! By the minute only where that makes far fewer rows. A day that is spared it counts as one that lost its minutes, and
+//! gets them when they are to outlive the values.
 
 use crate::StoreError;
 use crate::bucket::{Buckets, Summary};
@@ -18,6 +21,8 @@ use crate::writing::{Draft, FileWriter};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+const MINUTE_MS: u32 = 60_000;
 
 /// What adds to a summary.
 pub(crate) trait Summed: Stored {
@@ -55,17 +60,40 @@ impl Store {
     /// Adds raw files of one day to the roll-ups. `false` when one of them went meanwhile.
     pub(crate) fn roll_up(&self, parts: &[Arc<SealedFile>]) -> Result<bool, ReadError> {
         let day = parts.first().map_or(Day(0), |part| part.day);
-        let added = self.summed::<ValuePoint>(parts, &Kind::ROLL_UPS, day)?;
+        let files = Arc::clone(&self.tables().files);
+        let has_no_minutes = files.of_day(Kind::Minutes, day).is_empty();
+        let is_spared = is_whole(&files, Kind::Observations, day)
+            && (files.holes().contains(&(Kind::Minutes, day)) || has_no_minutes && self.is_spared(parts));
+        let kinds = if is_spared { &Kind::ROLL_UPS[1..] } else { &Kind::ROLL_UPS[..] };
+        let added = self.summed::<ValuePoint>(parts, kinds, day)?;
         let rolled: Vec<u64> = parts.iter().map(|part| part.id).collect();
-        Ok(self.commit(&Change { added: &added, rolled: &rolled, ..Change::default() }, |_| ())?)
+        let torn = if is_spared { &[(Kind::Minutes, day)][..] } else { &[] };
+        Ok(self.commit(&Change { added: &added, rolled: &rolled, torn, ..Change::default() }, |_| ())?)
     }
 
-    /// Makes folders of roll-ups whole again that lost a file, as far as what is finer is still there.
-    pub(crate) fn mend_roll_ups(&self) -> Result<(), StoreError> {
+    /// Whether the values of a day are read themselves instead of what they amount to by the minute, because there is
+    /// no minute for many of them.
+    pub(crate) fn is_spared(&self, parts: &[Arc<SealedFile>]) -> bool {
+        let (mut rows, mut minutes) = (0, 0);
+        for entry in parts.iter().flat_map(|part| &part.index) {
+            let span = (entry.last - entry.first) / MINUTE_MS + 1;
+            rows += u64::from(entry.rows);
+            minutes += u64::from(entry.rows.min(span));
+        }
+        minutes * self.options().minutes_shrink > rows
+    }
+
+    /// Makes folders of roll-ups whole again that lost a file, as far as what is finer is still there. Minutes of a day
+    /// that is spared them are not made, unless the values are about to go.
+    pub(crate) fn mend_roll_ups(&self, values_go: impl Fn(Day) -> bool) -> Result<(), StoreError> {
         let holes = self.tables().files.holes().clone();
         for (kind, folder) in holes {
             let files = Arc::clone(&self.tables().files);
-            if let Some(finer) = finer_of(&files, kind, folder) {
+            let Some(finer) = finer_of(&files, kind, folder) else { continue };
+            let is_spared = kind == Kind::Minutes
+                && !values_go(folder)
+                && self.is_spared(files.of_day(Kind::Observations, folder));
+            if !is_spared {
                 self.heed(self.mend(&files, kind, folder, finer))?;
             }
         }
@@ -89,7 +117,7 @@ impl Store {
                 kind = kind.name(),
                 folder = kind.partition(folder),
                 from = finer.name(),
-                "roll-ups that were lost with a damaged file are made again"
+                "roll-ups that were not there are made"
             );
         }
         Ok(is_done)

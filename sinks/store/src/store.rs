@@ -39,6 +39,9 @@ pub struct Options {
     pub hours_retention: Option<Duration>,
     /// … and of a day (whole months).
     pub days_retention: Option<Duration>,
+    /// A day is rolled up by the minute when that makes at most one row of so many: else its values, which are hardly
+    /// more to read, serve until they go.
+    pub minutes_shrink: u64,
     /// What the files may take on disk; what is beyond it is removed by [`Store::maintain`], the oldest first and
     /// never what the current day belongs to: first observations and windows, then the roll-ups, the finest first.
     /// `None` for no bound.
@@ -57,6 +60,7 @@ impl Default for Options {
             minutes_retention: None,
             hours_retention: None,
             days_retention: None,
+            minutes_shrink: 8,
             budget_bytes: None,
             answer_rows: 1_000_000,
         }

@@ -25,7 +25,7 @@ impl Store {
         let over = Day::of((now - SETTLING).millis());
         let rolled = self
             .roll_up_days(|day| day < over || self.is_day_old(day, now))
-            .and_then(|()| self.mend_roll_ups());
+            .and_then(|()| self.mend_roll_ups(|_| false));
         let removed = match rolled {
             // What is rolled up already goes all the same, and makes room for the rest.
             Ok(()) | Err(StoreError::Full(_)) => self.remove_old(now)?,

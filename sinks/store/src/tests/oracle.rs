@@ -59,8 +59,9 @@ pub fn aggregate(
 }
 
 /// Options under which nothing is due by itself.
+/// With all roll-ups, however little they shrink.
 pub fn options() -> Options {
-    Options::default()
+    Options { minutes_shrink: 1, ..Options::default() }
 }
 
 /// A store whose steps are watched.

@@ -23,8 +23,8 @@ enum Deed {
     Reopen,
 }
 
-/// What is kept of raw values, minutes, hours.
-type Retentions = (i64, i64, i64);
+/// What is kept of raw values, minutes, hours; and how much minutes must shrink the values to be made.
+type Retentions = (i64, i64, i64, u64);
 
 /// Times that are close to the edges of buckets, and late by up to all days.
 fn any_time() -> impl Strategy<Value = i64> {
@@ -152,12 +152,13 @@ fn horizons(store: &Store) -> [i64; 3] {
     [of(Kind::Observations), of(Kind::Minutes), of(Kind::Hours)]
 }
 
-fn open(dir: &std::path::Path, (raw, minutes, hours): Retentions) -> Store {
+fn open(dir: &std::path::Path, (raw, minutes, hours, minutes_shrink): Retentions) -> Store {
     let days = |days: i64| Some(Duration::from_millis((days * DAY).unsigned_abs()));
     let options = Options {
         retention: days(raw),
         minutes_retention: days(minutes),
         hours_retention: days(hours),
+        minutes_shrink,
         ..options()
     };
     Store::open(dir, options).expect("opens")
@@ -216,15 +217,16 @@ proptest! {
     fn roll_ups_answer_as_the_values_would(
         deeds in prop::collection::vec(any_deed(), 1..25),
         questions in prop::collection::vec(any_question(), 12),
+        shrink in 1..5u64,
     ) {
-        check(deeds, &questions, (99, 99, 99));
+        check(deeds, &questions, (99, 99, 99, shrink));
     }
 
     #[test]
     fn values_that_are_gone_are_known_by_their_spans(
         deeds in prop::collection::vec(any_deed(), 1..25),
         questions in prop::collection::vec(any_question(), 12),
-        retentions in (1..4i64, 2..6i64, 3..40i64),
+        retentions in (1..4i64, 2..6i64, 3..40i64, 1..5u64),
     ) {
         check(deeds, &questions, retentions);
     }
@@ -232,7 +234,7 @@ proptest! {
 
 /// A long series, its middle rolled up, late values in memory and in a file of their own.
 fn long_series(dir: &std::path::Path) -> (Store, Vec<RawRow>) {
-    let store = open(dir, (99, 99, 99));
+    let store = open(dir, (99, 99, 99, 1));
     let mut rows: Vec<RawRow> = (0..5 * 1440)
         .map(|i| raw("a", "n", MIDNIGHT + i * MINUTE + i % 977, (i * 37 % 1_001) as f64 / 10.0))
         .collect();
@@ -275,7 +277,7 @@ fn lost_roll_ups_are_made_again_and_missed_by_nobody() {
         let end = bytes.len() - 20;
         bytes.truncate(end);
         std::fs::write(file.path(), bytes).expect("written");
-        let store = open(dir.path(), (99, 99, 99));
+        let store = open(dir.path(), (99, 99, 99, 1));
         // What was in memory is gone with the process.
         let sealed = 5 * 1440 + 40;
         let _ = store.write(&rows[sealed..], &[]);
@@ -301,4 +303,56 @@ fn long_ranges_are_answered_from_roll_ups() {
     assert_eq!(points.width, Some(Duration::from_secs(3_600)));
     assert_eq!(points.count.iter().sum::<u64>(), 5 * 1440 + 40);
     assert_eq!(store.damaged(), []);
+}
+
+/// The folders of minutes on disk.
+fn days_by_the_minute(dir: &std::path::Path) -> usize {
+    std::fs::read_dir(dir.join("rollup_1m")).expect("read").count()
+}
+
+/// Two days of values at this distance; the store keeps values for two days and minutes for ninety-nine.
+fn two_days(dir: &std::path::Path, distance: i64) -> (Store, Vec<RawRow>) {
+    let store = open(dir, (2, 99, 99, 8));
+    let rows: Vec<RawRow> = (0..2 * DAY / distance)
+        .map(|i| raw("a", "n", MIDNIGHT + i * distance, (i * 37 % 1_001) as f64 / 10.0))
+        .collect();
+    let _ = store.write(&rows, &[]);
+    store.seal(&[]).expect("seals");
+    store.maintain(Timestamp(MIDNIGHT + 2 * DAY + 2 * HOUR)).expect("rolls up");
+    (store, rows)
+}
+
+#[test]
+fn values_that_are_few_are_rolled_up_by_the_minute_when_they_go() {
+    let dir = tempfile::tempdir().expect("made");
+    let (store, mut rows) = two_days(dir.path(), 20_000);
+    assert_eq!(days_by_the_minute(dir.path()), 0, "three values a minute serve themselves");
+    let by_minute = (MIDNIGHT, MIDNIGHT + 2 * DAY, MINUTE, 0);
+    let of = |rows: &[RawRow], horizons| Model { rows, horizons }.buckets("a", by_minute);
+    assert_eq!(ask(&store, "a", by_minute), of(&rows, [i64::MIN; 3]));
+    // Late ones, which alone are no reason for minutes either.
+    let late: Vec<RawRow> = (0..20).map(|i| raw("a", "n", MIDNIGHT + i * 100, 0.5)).collect();
+    let _ = store.write(&late, &[]);
+    store.seal(&[]).expect("seals");
+    store.maintain(Timestamp(MIDNIGHT + 2 * DAY + 3 * HOUR)).expect("rolls up");
+    rows.extend(late);
+    assert_eq!(days_by_the_minute(dir.path()), 0);
+    assert_eq!(ask(&store, "a", by_minute), of(&rows, [i64::MIN; 3]));
+    drop(store);
+    let store = open(dir.path(), (2, 99, 99, 8));
+    store.maintain(Timestamp(MIDNIGHT + 3 * DAY + 2 * HOUR)).expect("removes the first day's values");
+    assert_eq!(days_by_the_minute(dir.path()), 1);
+    assert_eq!(ask(&store, "a", by_minute), of(&rows, [MIDNIGHT + DAY, i64::MIN, i64::MIN]));
+}
+
+#[test]
+fn values_that_are_many_are_rolled_up_by_the_minute() {
+    let dir = tempfile::tempdir().expect("made");
+    let (store, rows) = two_days(dir.path(), 7_000);
+    assert_eq!(days_by_the_minute(dir.path()), 2);
+    let by_minute = (MIDNIGHT, MIDNIGHT + 2 * DAY, MINUTE, 0);
+    assert_eq!(
+        ask(&store, "a", by_minute),
+        Model { rows: &rows, horizons: [i64::MIN; 3] }.buckets("a", by_minute)
+    );
 }
