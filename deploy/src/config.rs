@@ -3,6 +3,7 @@
 mod clock;
 mod console;
 mod export;
+mod gateway;
 mod influx;
 mod kafka;
 mod log;
@@ -21,12 +22,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway::SourceConfig;
-use gateway::normalize::mapping::Mapping;
+use ::gateway::SourceConfig;
+use ::gateway::normalize::mapping::Mapping;
 use sinks::export::ExportOptions;
 use toml::de::DeTable;
 
 pub use console::{ConsoleConfig, LoginConfig};
+pub use gateway::GatewayConfig;
 pub use influx::InfluxConfig;
 pub use kafka::KafkaConfig;
 pub use log::{LogConfig, LogKind};
@@ -79,19 +81,6 @@ pub struct Config {
     pub admin: AdminConfig,
 }
 
-/// `[gateway]`
-#[derive(Clone, Debug, PartialEq)]
-pub struct GatewayConfig {
-    /// MQTT listener.
-    pub listen: SocketAddr,
-    /// Connections at once.
-    pub max_connections: u64,
-    /// Largest payload.
-    pub max_payload_bytes: u64,
-    /// From accept to CONNECT.
-    pub connect_timeout: Duration,
-}
-
 /// `[stream]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamConfig {
@@ -135,12 +124,7 @@ impl Default for Config {
             data: PathBuf::from("./data"),
             log: LogConfig::default(),
             spool: SpoolConfig::default(),
-            gateway: GatewayConfig {
-                listen: loopback(1883),
-                max_connections: 20_000,
-                max_payload_bytes: 256 << 10,
-                connect_timeout: 10 * SECOND,
-            },
+            gateway: GatewayConfig::default(),
             tls: None,
             websocket: WebSocketConfig::default(),
             mappings: Vec::new(),
@@ -198,7 +182,7 @@ fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
         data: root.path("data", problems).unwrap_or(default.data),
         log,
         spool,
-        gateway: read_gateway(root.section("gateway", problems), default.gateway, problems),
+        gateway: gateway::read(root.section("gateway", problems), problems),
         websocket: websocket::read(root.section("websocket", problems), tls.is_some(), problems),
         tls,
         mappings: mapping::read(root.tables("mapping", problems), problems),
@@ -216,17 +200,6 @@ fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
     root.end(problems);
     check_ports(&config, problems);
     config
-}
-
-fn read_gateway(mut from: Section<'_>, default: GatewayConfig, problems: &mut Problems<'_>) -> GatewayConfig {
-    let gateway = GatewayConfig {
-        listen: from.address("listen", default.listen, problems),
-        max_connections: from.number("max_connections", default.max_connections, 1..1_000_001, problems),
-        max_payload_bytes: from.size("max_payload", default.max_payload_bytes, 256..64 << 20, problems),
-        connect_timeout: from.duration("connect_timeout", default.connect_timeout, 100 * MS..HOUR, problems),
-    };
-    from.end(problems);
-    gateway
 }
 
 fn read_stream(mut from: Section<'_>, default: StreamConfig, problems: &mut Problems<'_>) -> StreamConfig {

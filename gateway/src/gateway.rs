@@ -6,6 +6,7 @@ use crate::kept::Kept;
 use crate::listener::Door;
 use crate::normalize::start_of;
 use crate::outage::{Closed, Outage};
+use crate::seats::{NoSeat, Seats};
 use crate::session::{Refusal, Testament, serve};
 use crate::sessions::Sessions;
 use crate::shed::{self, Shed};
@@ -14,10 +15,10 @@ use crate::{
     Clock, Directory, Fanout, GatewayError, Limits, Listener, Metrics, RegistryError, Role, Shedding,
 };
 use records::{Device, Producer};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -112,6 +113,7 @@ pub(crate) struct Gate<P: Producer> {
 impl<P: Producer> Gate<P> {
     fn new<D: Directory>(parts: Parts<P, D>, stop: CancellationToken) -> Result<Gate<P>, GatewayError> {
         let Parts { log, registry, fanout, clock, limits, shedding, metrics } = parts;
+        metrics.show_limits(&limits);
         let outage = Outage::new(metrics.clone());
         Ok(Gate {
             log,
@@ -226,11 +228,11 @@ async fn announce_and_accept<P: Producer>(
     sessions: &TaskTracker,
 ) -> Result<(), Closed> {
     gate.announce(devices).await?;
-    let places = Arc::new(Semaphore::new(gate.limits.max_connections));
+    let seats = Seats::new(gate.limits.max_connections, gate.limits.max_connections_per_address);
     // They end with this set, which is dropped when the gateway stops.
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept(gate.clone(), listener, places.clone(), sessions.clone()));
+        accepting.spawn(accept(gate.clone(), listener, seats.clone(), sessions.clone()));
     }
     while accepting.join_next().await.is_some() {}
     Ok(())
@@ -239,15 +241,15 @@ async fn announce_and_accept<P: Producer>(
 async fn accept<P: Producer>(
     gate: Arc<Gate<P>>,
     listener: Listener,
-    places: Arc<Semaphore>,
+    seats: Arc<Seats>,
     sessions: TaskTracker,
 ) {
     let mut failures = 0;
     loop {
         match listener.socket.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 failures = 0;
-                open(&gate, stream, listener.door.clone(), &places, &sessions);
+                open(&gate, (stream, peer), listener.door.clone(), &seats, &sessions);
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
@@ -263,19 +265,21 @@ async fn accept<P: Producer>(
 
 fn open<P: Producer>(
     gate: &Arc<Gate<P>>,
-    stream: TcpStream,
+    (stream, peer): (TcpStream, SocketAddr),
     door: Door,
-    places: &Arc<Semaphore>,
+    seats: &Arc<Seats>,
     sessions: &TaskTracker,
 ) {
-    let Ok(place) = places.clone().try_acquire_owned() else {
-        return gate.metrics.count_refusal(Refusal::Full);
+    let seat = match seats.take(peer.ip()) {
+        Ok(seat) => seat,
+        Err(NoSeat::Full) => return gate.metrics.count_refusal(Refusal::Full),
+        Err(NoSeat::Address) => return gate.metrics.count_refusal(Refusal::Address),
     };
     let open = gate.metrics.open_connection();
     let session = serve(stream, door, gate.clone());
     sessions.spawn(async move {
         session.await;
-        drop((open, place));
+        drop((open, seat));
     });
 }
 

@@ -31,6 +31,7 @@ mod identity;
 mod kept;
 mod outage;
 mod registry;
+mod seats;
 mod sessions;
 mod shed;
 mod throttle;

@@ -4,12 +4,18 @@ use crate::packet::MAX_CONTROL;
 use std::time::Duration;
 
 /// Bounds, with defaults that suit a small machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Sockets open at once. One more is closed as soon as it was accepted.
     pub max_connections: usize,
+    /// The same from one address; in IPv6 from one network of 64 bits.
+    pub max_connections_per_address: usize,
     /// Bytes of a payload. A larger one goes to quarantine with its first bytes.
     pub max_payload: usize,
+    /// Bytes of a topic name or filter.
+    pub max_topic: usize,
+    /// Levels of one.
+    pub max_topic_levels: usize,
     /// Messages of QoS above 0 that a client of MQTT 5 may have unacknowledged; it is told. Messages of QoS 2 that a
     /// client of any version may have unreleased.
     pub max_in_flight: u16,
@@ -53,6 +59,30 @@ pub struct Limits {
 const PUBLISH_HEAD: usize = 4096;
 
 impl Limits {
+    /// Whether a topic name or filter is short enough.
+    pub(crate) fn allows_topic(&self, topic: &str) -> bool {
+        topic.len() <= self.max_topic
+            && topic.bytes().filter(|it| *it == b'/').count() < self.max_topic_levels
+    }
+
+    /// What the metrics show of it, by name.
+    pub(crate) fn shown(&self) -> [(&'static str, f64); 12] {
+        [
+            ("connections", self.max_connections as f64),
+            ("connections_per_address", self.max_connections_per_address as f64),
+            ("handshake_seconds", self.handshake_timeout.as_secs_f64()),
+            ("connect_seconds", self.connect_timeout.as_secs_f64()),
+            ("payload_bytes", self.max_payload as f64),
+            ("packet_bytes", self.max_packet() as f64),
+            ("topic_bytes", self.max_topic as f64),
+            ("topic_levels", self.max_topic_levels as f64),
+            ("in_flight", f64::from(self.max_in_flight)),
+            ("subscriptions", self.max_subscriptions as f64),
+            ("retained_messages", self.max_retained_messages as f64),
+            ("retained_bytes", self.max_retained_bytes as f64),
+        ]
+    }
+
     /// Bytes of a packet of MQTT 5: a client is told, and one that sends more is disconnected.
     pub(crate) fn max_packet(&self) -> usize {
         self.max_payload.saturating_add(PUBLISH_HEAD)
@@ -69,7 +99,10 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             max_connections: 20_000,
+            max_connections_per_address: 10_000,
             max_payload: 256 << 10,
+            max_topic: 1024,
+            max_topic_levels: 32,
             max_in_flight: 1024,
             max_topic_aliases: 16,
             max_keep_alive: 3600,

@@ -1,7 +1,8 @@
 //! What the gateway counts. Labels are bounded; no device is ever one.
 
+use crate::Limits;
 use crate::session::{Ending, Refusal};
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use records::Reason;
 
 /// The gateway's metrics. Sessions count once per append, not once per message.
@@ -33,6 +34,7 @@ pub struct Metrics {
     refusals: IntCounterVec,
     endings: IntCounterVec,
     sources: IntGaugeVec,
+    limits: GaugeVec,
 }
 
 impl Metrics {
@@ -116,6 +118,13 @@ impl Metrics {
                 "Sessions that are over, by reason.",
                 "reason",
             )?,
+            limits: register(
+                registry,
+                GaugeVec::new(
+                    Opts::new("sluice_gateway_limit", "What may be used at most, by what it bounds."),
+                    &["limit"],
+                )?,
+            )?,
             sources: register(
                 registry,
                 IntGaugeVec::new(
@@ -156,6 +165,13 @@ impl Metrics {
 
     pub(crate) fn count_ending(&self, ending: Ending) {
         self.endings.with_label_values(&[ending.name()]).inc();
+    }
+
+    /// Shows what may be used.
+    pub(crate) fn show_limits(&self, limits: &Limits) {
+        for (name, limit) in limits.shown() {
+            self.limits.with_label_values(&[name]).set(limit);
+        }
     }
 
     /// Whether a source has its broker.

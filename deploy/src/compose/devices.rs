@@ -9,7 +9,6 @@ use super::listeners::Doors;
 use super::{Site, registered};
 use crate::clock;
 use crate::command::{Failure, open_registry};
-use crate::config::Config;
 use crate::engine::Engine;
 
 /// Starts it; what devices say goes to `log`, and some of it may be left out. Gives who may connect.
@@ -25,7 +24,7 @@ pub(super) fn start(
     let listeners = listeners(site, doors)?;
     let registry = Arc::new(open_registry(&site.folder)?);
     let metrics = Arc::new(registered(Metrics::register(&site.metrics))?);
-    let limits = limits(site.config);
+    let limits = site.config.gateway.limits.clone();
     start_sources(site, &log, &registry, &limits, &metrics);
     site.supervisor.spawn("gateway", {
         let registry = registry.clone();
@@ -75,14 +74,5 @@ fn start_sources(
             metrics: metrics.clone(),
         };
         site.supervisor.spawn("source", |stop| async move { Ok(gateway::source::run(source, stop).await?) });
-    }
-}
-
-fn limits(config: &Config) -> gateway::Limits {
-    gateway::Limits {
-        max_connections: usize::try_from(config.gateway.max_connections).unwrap_or(usize::MAX),
-        max_payload: usize::try_from(config.gateway.max_payload_bytes).unwrap_or(usize::MAX),
-        connect_timeout: config.gateway.connect_timeout,
-        ..Default::default()
     }
 }

@@ -84,6 +84,8 @@ pub(crate) enum Violation {
     TooLong,
     /// An empty topic name, one with a wildcard, or one that is not UTF-8 text.
     TopicName,
+    /// A topic name that is longer, or has more levels, than may be.
+    TopicLimit,
     /// A topic alias of 0, above the maximum, or that nothing was assigned to.
     TopicAlias,
     /// Packet identifier 0.
@@ -239,6 +241,7 @@ impl Violation {
             Violation::Protocol => "protocol",
             Violation::TooLong => "too_long",
             Violation::TopicName => "topic_name",
+            Violation::TopicLimit => "topic_limit",
             Violation::TopicAlias => "topic_alias",
             Violation::PacketId => "packet_id",
             Violation::ReceiveMaximum => "receive_maximum",
@@ -256,7 +259,7 @@ impl Violation {
                 ReasonCode::ProtocolError
             }
             Violation::TooLong => ReasonCode::PacketTooLarge,
-            Violation::TopicName => ReasonCode::TopicNameInvalid,
+            Violation::TopicName | Violation::TopicLimit => ReasonCode::TopicNameInvalid,
             Violation::TopicAlias => ReasonCode::TopicAliasInvalid,
             Violation::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
             Violation::PayloadFormat => ReasonCode::PayloadFormatInvalid,

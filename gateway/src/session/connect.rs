@@ -6,7 +6,6 @@ use super::ledger::Ledger;
 use super::publish::is_foreign;
 use super::will::Will;
 use super::{Sender, Session};
-use crate::Role;
 use crate::gateway::Gate;
 use crate::identity::{Denial, Proven};
 use crate::kept::Absence;
@@ -18,6 +17,7 @@ use crate::packet::{
 use crate::sessions::{Client, Place};
 use crate::transport::{Transport, without_delay};
 use crate::websocket::WebSocket;
+use crate::{Limits, Role};
 use bytes::BytesMut;
 use records::{Device, Name, Producer, Topic, partition_of};
 use std::io;
@@ -143,7 +143,7 @@ impl Arriving {
         let (client_id, is_assigned) = client_id(&connect, self.version)?;
         let keep_alive = self.keep_alive(&connect, gate.limits.max_keep_alive);
         let proven = prove(&connect, gate).await?;
-        check_will(&connect, &proven)?;
+        check_will(&connect, &proven, &gate.limits)?;
         let place = enter(client_id.clone(), keep_alive, &proven, gate).await?;
         let expiry = connect.session_expiry.min(gate.limits.max_session_expiry);
         let terms = Terms {
@@ -224,8 +224,11 @@ fn check(connect: &Connect<'_>) -> Result<(), Refusal> {
 }
 
 /// Nobody speaks for somebody else, also when gone.
-fn check_will(connect: &Connect<'_>, proven: &Proven) -> Result<(), Refusal> {
+fn check_will(connect: &Connect<'_>, proven: &Proven, limits: &Limits) -> Result<(), Refusal> {
     let Some(will) = &connect.will else { return Ok(()) };
+    if !limits.allows_topic(will.topic) {
+        return Err(Refusal::Violation(Violation::TopicLimit));
+    }
     if is_foreign(&proven.device.id, will.topic) || proven.role != Role::Device {
         Err(Refusal::Will)
     } else {

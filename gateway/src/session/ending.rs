@@ -28,6 +28,8 @@ pub(crate) enum Ending {
 pub(crate) enum Refusal {
     /// No more connections than the limit.
     Full,
+    /// No more connections from its address.
+    Address,
     /// The TLS handshake or the upgrade to a WebSocket failed, or took too long.
     Handshake,
     /// No CONNECT in time, or the answer took too long.
@@ -87,6 +89,7 @@ impl Refusal {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Refusal::Full => "full",
+            Refusal::Address => "address",
             Refusal::Handshake => "handshake",
             Refusal::Timeout => "timeout",
             Refusal::Lost => "lost",
@@ -118,7 +121,7 @@ impl Refusal {
     /// What CONNACK of MQTT 5 says; `None` closes without a word.
     pub(super) const fn code(self) -> Option<ReasonCode> {
         match self {
-            Refusal::Full | Refusal::Handshake | Refusal::Timeout | Refusal::Lost => None,
+            Refusal::Full | Refusal::Address | Refusal::Handshake | Refusal::Timeout | Refusal::Lost => None,
             Refusal::Violation(violation) => Some(violation.code()),
             Refusal::Version => Some(ReasonCode::UnsupportedProtocolVersion),
             Refusal::ClientId => Some(ReasonCode::ClientIdentifierNotValid),

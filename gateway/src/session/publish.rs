@@ -65,6 +65,9 @@ impl<P: Producer> Session<P> {
     }
 
     fn enter(&mut self, publish: &Publish<'_>, ingest_time: Timestamp) {
+        if !self.gate.limits.allows_topic(publish.topic) {
+            return self.violated(Violation::TopicLimit);
+        }
         if self.is_repeated(publish) {
             return;
         }
@@ -129,6 +132,9 @@ impl<P: Producer> Session<P> {
     pub(super) fn begin_oversized(&mut self, publish: &Publish<'_>, missing: usize, ingest_time: Timestamp) {
         if self.is_ahead(publish) {
             return self.violated(Violation::ReceiveMaximum);
+        }
+        if !self.gate.limits.allows_topic(publish.topic) {
+            return self.violated(Violation::TopicLimit);
         }
         self.oversized = Some(Box::new(Oversized {
             missing,

@@ -37,6 +37,9 @@ impl<P: Producer> Session<P> {
         identifier: Option<u32>,
         now: Timestamp,
     ) -> Result<(), ReasonCode> {
+        if !self.gate.limits.allows_topic(filter) {
+            return Err(ReasonCode::QuotaExceeded);
+        }
         let parsed = check_filter(filter).ok_or(ReasonCode::TopicFilterInvalid)?;
         if !self.gate.roster.may_subscribe(&self.device.id, filter) {
             if self.gate.may_warn() {
