@@ -74,6 +74,9 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
                     Some(delivery) => self.take(delivery).await?,
                     None => return Ok(()),
                 },
+                // An alert waits for nothing but what has come already: else a flood of alerts, each with a commit of
+                // its own, would be slower than what comes.
+                () = ready(), if self.out.has_alert() => self.commit(false).await?,
             }
         }
     }
@@ -86,7 +89,7 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
             Delivery::Revoked { partition } => self.revoke(partition).await,
             Delivery::Records(fetched) => {
                 self.process(&fetched);
-                match self.is_commit_due() {
+                match self.is_full() {
                     true => self.commit(false).await,
                     false => Ok(()),
                 }
@@ -196,10 +199,8 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
         self.metrics.count(self.job.name(), &self.out.take_counts());
     }
 
-    fn is_commit_due(&self) -> bool {
-        self.out.has_alert()
-            || self.waiting >= self.options.commit_records
-            || self.out.len_bytes() >= self.options.commit_bytes
+    fn is_full(&self) -> bool {
+        self.waiting >= self.options.commit_records || self.out.len_bytes() >= self.options.commit_bytes
     }
 
     /// Commits what has been processed. `with_snapshots`: of every partition that has moved since its last one, not
@@ -246,6 +247,8 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
         result.map_err(|source| StreamError::Log { job: self.job.name(), source })
     }
 }
+
+async fn ready() {}
 
 async fn elapsed(due: &mut Option<Pin<Box<Sleep>>>) {
     match due {

@@ -333,6 +333,18 @@ async fn a_partition_that_is_taken_away_is_committed_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn alerts_that_come_together_go_together() {
+    let mut records = vec![machine()];
+    records.extend([0, 60, 120, 150].map(|second| said(second, second as u64, "vibration", 4.0)));
+    let deliveries =
+        vec![assigned(0, None, 0), assigned(1, None, 0), fetched(0, 0, &records), fetched(1, 0, &records)];
+    let (commits, _) = commits_of(deliveries, Options::default()).await;
+    assert_eq!(commits.len(), 1);
+    let alerts = commits[0].outputs.iter().filter(|(at, _)| at.topic == Topic::Alerts);
+    assert_eq!(alerts.map(|(_, batch)| batch.len()).sum::<usize>(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_replay_writes_nothing_but_snapshots() {
     let records: Vec<Record> = (0..6).map(|n| said(n, n as u64, "vibration", 1.0)).collect();
     let deliveries = vec![assigned(0, None, 4), fetched(0, 0, &records[..3]), fetched(0, 3, &records[3..])];
