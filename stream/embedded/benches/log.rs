@@ -2,6 +2,8 @@
 //!
 //! Beside criterion's times it prints the processor time of the whole process for each record.
 
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,8 @@ use tokio::runtime::{Builder, Runtime};
 /// A folder on the disk to be measured.
 const DISK: &str = "SLUICE_BENCH_DIR";
 const RECORD_BYTES: usize = 200;
+/// Of the bare loop beside a sample: enough for a mean.
+const MOST_BARE: u64 = 200;
 /// Clock ticks a second in `/proc/self/stat`, on every Linux there is.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -64,6 +68,32 @@ async fn write_one(log: Log, writer: usize, records: usize, rounds: u64) {
     }
 }
 
+/// What the disk does by itself: the bytes of a round behind one another in a file, an fsync after each. Beside the log,
+/// under the same load of the machine, it says how much of the log's time is the disk's.
+struct Bare {
+    file: File,
+    bytes: Vec<u8>,
+    rounds: u64,
+    took: Duration,
+}
+
+impl Bare {
+    fn new(dir: &tempfile::TempDir, bytes: usize) -> Bare {
+        let file = File::create(dir.path().join("bare")).expect("the folder can be written");
+        Bare { file, bytes: vec![b'v'; bytes], rounds: 0, took: Duration::ZERO }
+    }
+
+    fn run(&mut self, rounds: u64) {
+        let started = Instant::now();
+        for _ in 0..rounds {
+            self.file.write_all(&self.bytes).and_then(|()| self.file.sync_all()).expect("the disk takes it");
+        }
+        self.file.set_len(0).and_then(|()| self.file.rewind()).expect("the disk takes it");
+        self.rounds += rounds;
+        self.took += started.elapsed();
+    }
+}
+
 fn append(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("append");
     group.sample_size(10).measurement_time(Duration::from_secs(5));
@@ -73,7 +103,8 @@ fn append(criterion: &mut Criterion) {
         options[Topic::Telemetry].retention.bytes = Some(1 << 30);
         let log = open(&dir, options);
         let runtime = runtime();
-        let (mut spent, mut written) = (Duration::ZERO, 0);
+        let (mut spent, mut written, mut took) = (Duration::ZERO, 0, Duration::ZERO);
+        let mut bare = Bare::new(&dir, writers * records * RECORD_BYTES);
         group.throughput(Throughput::Elements((writers * records) as u64));
         group.bench_function(BenchmarkId::from_parameter(format!("{writers}x{records}")), |bencher| {
             bencher.iter_custom(|rounds| {
@@ -81,10 +112,19 @@ fn append(criterion: &mut Criterion) {
                 runtime.block_on(write(&log, writers, records, rounds));
                 spent += cpu() - before;
                 written += rounds * (writers * records) as u64;
-                started.elapsed()
+                let elapsed = started.elapsed();
+                took += elapsed;
+                bare.run(rounds.min(MOST_BARE));
+                elapsed
             });
         });
-        report(&format!("append {writers}x{records}"), spent, written);
+        let name = format!("append {writers}x{records}");
+        report(&name, spent, written);
+        if written > 0 {
+            let fsync = bare.took.as_secs_f64() / bare.rounds as f64;
+            let round = took.as_secs_f64() * (writers * records) as f64 / written as f64;
+            println!("{name}: a round takes {:.2} of a bare fsync of {:.2} ms", round / fsync, fsync * 1e3);
+        }
     }
 }
 
