@@ -44,6 +44,7 @@ fn the_city_has_alerts() {
     let output = run(&inputs, (1, 1), 1, &calm(), 1000);
     let rules: BTreeSet<&str> = output.alerts.values().map(|alert| alert[0].rule.as_str()).collect();
     let all = [
+        "line-shakes",
         "pm25-iaqi",
         "rain-3h",
         "silent",

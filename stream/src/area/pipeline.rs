@@ -6,7 +6,9 @@ use crate::counts::Fact;
 use crate::domain::tags::{Line, Missing, Route};
 use crate::domain::traffic::{Queue, Standing};
 use crate::outputs::Outputs;
-use crate::rule::{About, AlertLife, Finding, JobRule, Seen, ThresholdRule, Word, rule_of};
+use crate::rule::{
+    About, AlertLife, AreaShareRule, Finding, JobRule, Lives, Seen, ThresholdRule, Word, rule_of,
+};
 use minicbor::{Decode, Encode};
 use records::{Action, Aggregate, Device, Family, Name, Share, Sighting, Subject, Timestamp, Window};
 
@@ -24,6 +26,9 @@ pub struct Area {
     /// By place among the jobs, once a device of the area has a share in one.
     #[n(3)]
     rollups: Vec<(u32, Rollup)>,
+    /// One per rule on the share of devices beyond a limit that has looked.
+    #[n(4)]
+    lives: Lives,
 }
 
 #[derive(Clone, Debug, Encode, Decode)]
@@ -45,7 +50,7 @@ struct Readers {
 impl Area {
     /// An area of which nothing is known.
     pub fn new(name: Name) -> Area {
-        Area { name, roads: Vec::new(), lines: Vec::new(), rollups: Vec::new() }
+        Area { name, roads: Vec::new(), lines: Vec::new(), rollups: Vec::new(), lives: Lives::default() }
     }
 
     /// Takes a registry entry: of a member, or of a device that has left.
@@ -120,6 +125,10 @@ impl Area {
             let Some(rule) = &job.area else { continue };
             for told in rollup.advance(as_of, rule) {
                 write(&told, job, &self.name, context, out);
+                let rules = context.rules.area_shares.iter().enumerate();
+                for (index, rule) in rules.filter(|(_, rule)| rule.alert.id == job.id) {
+                    judge_share(self.lives.of(index), &told, rule, &self.name, context, out);
+                }
             }
         }
     }
@@ -154,6 +163,11 @@ impl Area {
             .map(|(road, rule)| (&mut road.life, &rule.alert))
             .chain(lines.map(|(line, rule)| (&mut line.life, &rule.alert)));
         let meant = rule_of(&action.alert);
+        let mut shares = context.rules.area_shares.iter();
+        let share = shares.position(|rule| meant == Some(&rule.alert.id));
+        let share = share
+            .and_then(|share| Some((self.lives.get_mut(share)?, &context.rules.area_shares[share].alert)));
+        let lives = lives.chain(share);
         let subject = Subject::Area(self.name.clone());
         let alert = lives
             .filter(|(_, rule)| meant == Some(&rule.id))
@@ -207,6 +221,31 @@ impl Readers {
                 out.alert(&alert);
             }
         }
+    }
+}
+
+/// Shows a window to a rule when it is told first: a revision would show an older time than the rule has seen.
+fn judge_share(
+    life: &mut AlertLife,
+    told: &Told,
+    rule: &AreaShareRule,
+    area: &Name,
+    context: &Context,
+    out: &mut Outputs,
+) {
+    let Some((known, beyond)) = rule.count(&told.parts).filter(|_| told.revision == 0) else { return };
+    let devices = format!("{beyond} of {known}");
+    let seen = Seen {
+        span: told.window,
+        value: 100.0 * f64::from(beyond) / f64::from(known),
+        is_active: true,
+        as_of: told.as_of,
+        is_backfill: told.window.end + context.config.backfill_after < told.as_of,
+        words: &[(Word::Devices, &devices)],
+    };
+    let subject = Subject::Area(area.clone());
+    if let Some(alert) = life.observe(&about(&rule.alert, &subject, area), &seen) {
+        out.alert(&alert);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::calendar::{Calendar, CalendarUnit};
 use super::fields::Fields;
 use super::select::{Statistics, of_family, read_condition, read_number};
+use super::threshold::read_quantity;
 use super::windowing::Windowing;
 use crate::aggregate::{Function, Wants};
 use crate::expression::{Condition, Number};
@@ -90,10 +91,7 @@ impl JobRule {
         }
         let windowing = read_windowing(fields.table("window"));
         let area = read_key(&mut fields).then(|| AreaRule::read(&mut fields, &windowing));
-        let windowing = match (&area, windowing) {
-            (Some(_), Windowing::Hopping { every, .. }) => Windowing::Tumbling(every),
-            (_, windowing) => windowing,
-        };
+        let windowing = area.as_ref().map_or(windowing, AreaRule::pane);
         let early = fields.has("early").then(|| fields.positive_duration("early"));
         if early.is_some() && matches!(windowing, Windowing::Session(_) | Windowing::Count(_)) {
             fields.problem("early", "needs windows whose end is known: tumbling, hopping or calendar");
@@ -108,6 +106,30 @@ impl JobRule {
         let id = fields.text("id").into();
         fields.finish();
         JobRule { id, concerns, windowing, area, early, quantities, inputs, outputs }
+    }
+
+    /// A roll-up of the mean of one quantity of one family that tells nothing: a rule looks at it.
+    pub(super) fn of_area(fields: &mut Fields<'_>, id: Name, family: Family) -> JobRule {
+        let windowing = read_windowing(fields.table("window"));
+        let area = AreaRule::read(fields, &windowing);
+        let concerns = Family::ALL.map(|known| if known == family { Concern::All } else { Concern::None });
+        let quantity = read_quantity(fields);
+        let (mut quantities, mut inputs) = (Vec::new(), Vec::new());
+        let mut names = Statistics { quantities: &mut quantities, inputs: &mut inputs, called: Vec::new() };
+        if quantity.info().is_some() {
+            read_number(&format!("mean({})", quantity.name()), &mut names).expect("a quantity has a mean");
+        }
+        let windowing = area.pane();
+        JobRule {
+            id,
+            concerns,
+            windowing,
+            area: Some(area),
+            early: None,
+            quantities,
+            inputs,
+            outputs: Vec::new(),
+        }
     }
 
     /// What it makes of devices of a family.
@@ -135,6 +157,14 @@ impl AreaRule {
     /// What a window waits, and takes, when the file says nothing.
     const WAIT: Duration = Duration::from_secs(60);
     const ALLOWED_LATENESS: Duration = Duration::from_secs(3600);
+
+    /// How event time of its devices is divided.
+    fn pane(&self) -> Windowing {
+        match &self.windowing {
+            Windowing::Hopping { every, .. } => Windowing::Tumbling(*every),
+            windowing => windowing.clone(),
+        }
+    }
 
     fn read(fields: &mut Fields<'_>, windowing: &Windowing) -> AreaRule {
         if matches!(windowing, Windowing::Session(_) | Windowing::Count(_)) {

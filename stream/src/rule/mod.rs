@@ -4,6 +4,7 @@
 //! measured between event times of what was observed.
 
 mod alerting;
+mod area_share;
 mod calendar;
 mod fields;
 mod job;
@@ -20,6 +21,7 @@ mod view;
 mod windowing;
 
 pub use alerting::{About, AlertLife, Seen, rule_of};
+pub use area_share::AreaShareRule;
 pub use calendar::{Calendar, CalendarUnit};
 pub use fields::Problem;
 pub use job::{AreaRule, Concern, Input, JobRule, Output};

@@ -2,6 +2,7 @@
 
 mod read;
 
+use super::area_share::AreaShareRule;
 use super::fields::{Fields, Problem, Problems};
 use super::job::JobRule;
 use super::quality::QualityRule;
@@ -31,7 +32,9 @@ pub struct Ruleset {
     pub queues: Vec<QueueRule>,
     /// Tags that don't arrive.
     pub routes: Vec<RouteRule>,
-    /// What users want to know beside.
+    /// Areas of which too many devices are beyond a limit.
+    pub area_shares: Vec<AreaShareRule>,
+    /// What users want to know beside, and behind those the roll-ups that `area_shares` look at.
     pub jobs: Vec<JobRule>,
     /// What values are expected.
     pub qualities: Vec<QualityRule>,
@@ -133,10 +136,11 @@ impl Ruleset {
         };
         let table = text.parse().map_err(|error| vec![not_toml(error)])?;
         let mut fields = Fields::new(table, &problems);
-        let ruleset = read::read(&mut fields);
+        let mut ruleset = read::read(&mut fields);
         validate_ids(&ruleset, &fields);
         validate_outputs(&ruleset, &fields);
         validate_qualities(&ruleset, &fields);
+        ruleset.jobs.extend(ruleset.area_shares.iter().map(|rule| rule.job.clone()));
         fields.finish();
         problems.into_result(ruleset, text)
     }
@@ -176,6 +180,7 @@ fn validate_ids(ruleset: &Ruleset, fields: &Fields<'_>) {
         ids("threshold", ruleset.thresholds.iter().collect()),
         ids("absence", ruleset.absences.iter().collect()),
         ids("queue", ruleset.queues.iter().map(|rule| &rule.alert).collect()),
+        ids("area_share", ruleset.area_shares.iter().map(|rule| &rule.alert).collect()),
         ids("route", ruleset.routes.iter().map(|rule| &rule.alert).collect()),
     ];
     for (path, id) in all.into_iter().flatten().filter(|(_, id)| !id.is_empty()) {
@@ -187,12 +192,13 @@ fn validate_ids(ruleset: &Ruleset, fields: &Fields<'_>) {
 
 /// Rows of two jobs under one name could not be told apart, nor shares of devices in two roll-ups.
 fn validate_outputs(ruleset: &Ruleset, fields: &Fields<'_>) {
-    let (mut seen, mut areas) = (BTreeSet::new(), BTreeSet::new());
+    let mut seen = BTreeSet::new();
+    let mut areas: BTreeSet<&Name> = ruleset.area_shares.iter().map(|rule| &rule.alert.id).collect();
     for (index, job) in ruleset.jobs.iter().enumerate() {
         if job.area.is_some() && !areas.insert(&job.id) {
             fields.problem(
                 &format!("job[{index}].id"),
-                format!("`{}` is the id of another job about areas", job.id),
+                format!("`{}` is the id of another job or rule about areas", job.id),
             );
         }
         for output in &job.outputs {

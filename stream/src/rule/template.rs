@@ -29,10 +29,12 @@ pub enum Word {
     Reader,
     /// The tags it missed.
     Tags,
+    /// How many devices, of how many.
+    Devices,
 }
 
 impl Word {
-    const ALL: [(Word, &'static str); 12] = [
+    const ALL: [(Word, &'static str); 13] = [
         (Word::Value, "value"),
         (Word::Unit, "unit"),
         (Word::Threshold, "threshold"),
@@ -45,6 +47,7 @@ impl Word {
         (Word::Tail, "tail"),
         (Word::Reader, "reader"),
         (Word::Tags, "tags"),
+        (Word::Devices, "devices"),
     ];
 
     /// What every rule can say.

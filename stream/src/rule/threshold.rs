@@ -95,16 +95,11 @@ const DIRECTIONS: &[(&str, Direction)] = &[("above", Direction::Above), ("below"
 impl ThresholdRule {
     /// A rule of the general kind.
     pub(super) fn read(fields: &mut Fields<'_>) -> ThresholdRule {
-        let families = Family::ALL.map(|family| (family.name(), family));
-        let name = fields.text("quantity");
-        let quantity = Quantity::from_name(&name);
-        if quantity.info().is_none() && !name.is_empty() {
-            fields.problem("quantity", format!("`{name}` is not in the registry"));
-        }
-        let words: &[Word] = if name == "vibration" { &[Word::Zone] } else { &[] };
+        let quantity = read_quantity(fields);
+        let words: &[Word] = if quantity.name() == "vibration" { &[Word::Zone] } else { &[] };
         ThresholdRule {
-            use_case: fields.choice("use_case", USE_CASES),
-            family: fields.choice("family", &families),
+            use_case: read_use_case(fields),
+            family: read_family(fields),
             view: read_view(fields),
             direction: fields.choice("direction", DIRECTIONS),
             ..read_common(fields, quantity, words, true)
@@ -113,10 +108,9 @@ impl ThresholdRule {
 
     /// A rule on seconds of silence.
     pub(super) fn read_absence(fields: &mut Fields<'_>) -> ThresholdRule {
-        let families = Family::ALL.map(|family| (family.name(), family));
         ThresholdRule {
-            use_case: fields.choice("use_case", USE_CASES),
-            family: fields.choice("family", &families),
+            use_case: read_use_case(fields),
+            family: read_family(fields),
             ..read_common(fields, Quantity::from_name("silence"), &[], false)
         }
     }
@@ -160,6 +154,24 @@ impl ThresholdRule {
             }
         }
     }
+}
+
+pub(super) fn read_use_case(fields: &mut Fields<'_>) -> UseCase {
+    fields.choice("use_case", USE_CASES)
+}
+
+pub(super) fn read_family(fields: &mut Fields<'_>) -> Family {
+    fields.choice("family", &Family::ALL.map(|family| (family.name(), family)))
+}
+
+/// A quantity of the registry.
+pub(super) fn read_quantity(fields: &mut Fields<'_>) -> Quantity {
+    let name = fields.text("quantity");
+    let quantity = Quantity::from_name(&name);
+    if quantity.info().is_none() && !name.is_empty() {
+        fields.problem("quantity", format!("`{name}` is not in the registry"));
+    }
+    quantity
 }
 
 fn read_common(

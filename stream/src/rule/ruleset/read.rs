@@ -1,6 +1,7 @@
 //! Reading the tables of a rules file.
 
 use super::{AirRule, PlantRule, QueueRule, RainRule, RouteRule, Ruleset, TagRule, Windows};
+use crate::rule::area_share::AreaShareRule;
 use crate::rule::fields::Fields;
 use crate::rule::job::JobRule;
 use crate::rule::quality::QualityRule;
@@ -20,6 +21,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Ruleset {
         absences: fields.tables("absence").into_iter().map(read_absence).collect(),
         queues: fields.tables("queue").into_iter().map(read_queue).collect(),
         routes: fields.tables("route").into_iter().map(read_route).collect(),
+        area_shares: fields.tables("area_share").into_iter().map(AreaShareRule::read).collect(),
         jobs: fields.tables("job").into_iter().map(JobRule::read).collect(),
         qualities: fields.tables("quality").into_iter().map(QualityRule::read).collect(),
     }

@@ -250,7 +250,7 @@ fn a_job_says_what_it_cannot_select() {
     let one = format!("{SELECT}key = [\"area\"]\nwindow = {{ tumbling = \"1m\" }}");
     let other = one.replace("{ m =", "{ other =");
     let found = job(&format!("{one}\n[[job]]\n{other}")).unwrap_err();
-    assert_eq!(found, ["job[1].id: `j` is the id of another job about areas"]);
+    assert_eq!(found, ["job[1].id: `j` is the id of another job or rule about areas"]);
     let twice = format!("{SELECT}window = {{ count = 2 }}\n[[job]]\n{SELECT}window = {{ count = 3 }}");
     assert_eq!(job(&twice).unwrap_err(), ["job[1].select.m: is selected by another job as well"]);
     let wrong = |select: &str, expected: &str| {
@@ -346,4 +346,51 @@ fn an_absence_says_where_it_is_wrong() {
     let positive = "absence[0].levels: are seconds of silence, so `open` and `clear` must be more than 0";
     assert_eq!(absence("open = 60, clear = 0"), [positive]);
     assert_eq!(absence("open = 0, clear = -1"), [positive]);
+}
+
+const AREA_SHARE: &str = r#"
+[[area_share]]
+id = "s"
+use_case = "environment"
+family = "air"
+quantity = "pm2_5"
+beyond = "above"
+limit = 75
+min_devices = 3
+window = { hopping = "10m", every = "1m" }
+hold_on_s = 0
+hold_off_s = 0
+gap_s = 600
+text = "{devices}"
+cleared = "{subject}"
+source = "a test"
+basis = "configuration"
+levels = [{ severity = "minor", name = "high", open = 30, clear = 20 }]
+"#;
+
+#[test]
+fn an_area_share_says_where_it_is_wrong() {
+    let check = |from: &str, to: &str, expected: &[&str]| {
+        let text = format!("{BUILT_IN}{}", AREA_SHARE.replacen(from, to, 1));
+        let problems = Ruleset::parse(&text).err().unwrap_or_default();
+        assert_eq!(problems.iter().map(without_place).collect::<Vec<_>>(), expected, "{to}");
+    };
+    check("", "", &[]);
+    check("pm2_5", "pm25", &["area_share[0].quantity: `pm25` is not in the registry"]);
+    check(
+        "beyond = \"above\"",
+        "beyond = \"over\"",
+        &["area_share[0].beyond: `over` is none of above, below"],
+    );
+    check(
+        "min_devices = 3",
+        "min_devices = 0",
+        &["area_share[0].min_devices: must be a whole number of at least 1"],
+    );
+    let per_cent =
+        "area_share[0].levels: are per cent of devices, so `open` must be more than 0 and at most 100";
+    check("open = 30", "open = 130", &[per_cent]);
+    let end = "area_share[0].window: of an area must have a known end: tumbling, hopping or calendar";
+    check("hopping = \"10m\", every = \"1m\"", "count = 3", &[end]);
+    check("id = \"s\"", "id = \"rain-3h\"", &["area_share[0].id: `rain-3h` is the id of another rule"]);
 }
