@@ -13,8 +13,12 @@ use records::{Commit, Delivery, Fetched, LogError, Offset, Pipe, Producer, Recor
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::pin::Pin;
+use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep};
 use tokio_util::sync::CancellationToken;
+
+/// How long a changed alert waits for what else there is to be committed.
+const ALERT_WAIT: Duration = Duration::from_millis(2);
 
 /// Runs `job` over `pipe` until `stop`, or until no more will come.
 ///
@@ -39,8 +43,19 @@ pub async fn run<P: Producer>(
     let out = Outputs::new(job.partitions());
     let ticking = ticker.map(Ticking::new);
     let (partitions, due) = (BTreeMap::new(), None);
-    let mut worker =
-        Worker { pipe, job, ticking, options, metrics, out, partitions, snapshots, waiting: 0, due };
+    let mut worker = Worker {
+        pipe,
+        job,
+        ticking,
+        options,
+        metrics,
+        out,
+        partitions,
+        snapshots,
+        waiting: 0,
+        due,
+        is_urgent: false,
+    };
     worker.work(stop).await?;
     worker.commit(true).await
 }
@@ -59,6 +74,8 @@ struct Worker<I, J, P> {
     waiting: usize,
     /// When they are committed at the latest.
     due: Option<Pin<Box<Sleep>>>,
+    /// An alert is among them.
+    is_urgent: bool,
 }
 
 impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
@@ -74,9 +91,6 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
                     Some(delivery) => self.take(delivery).await?,
                     None => return Ok(()),
                 },
-                // An alert waits for nothing but what has come already: else a flood of alerts, each with a commit of
-                // its own, would be slower than what comes.
-                () = ready(), if self.out.has_alert() => self.commit(false).await?,
             }
         }
     }
@@ -192,11 +206,21 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
         if self.due.is_none() {
             self.due = Some(Box::pin(sleep(self.options.commit_interval)));
         }
+        self.hurry();
         let has_speaker = fetched.records().any(|(_, key, _)| !key.is_empty());
         if let (Some(ticking), true) = (&mut self.ticking, has_speaker) {
             ticking.hear(fetched.partition.partition);
         }
         self.metrics.count(self.job.name(), &self.out.take_counts());
+    }
+
+    /// An alert waits for what is there already and no longer. With a commit for each, a flood of alerts would be
+    /// slower than what comes.
+    fn hurry(&mut self) {
+        if self.out.has_alert() && !self.is_urgent {
+            self.is_urgent = true;
+            self.due = Some(Box::pin(sleep(self.options.commit_interval.min(ALERT_WAIT))));
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -207,6 +231,7 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
     /// only of those that moved far.
     async fn commit(&mut self, with_snapshots: bool) -> Result<(), StreamError> {
         self.due = None;
+        self.is_urgent = false;
         self.waiting = 0;
         let least = if with_snapshots { 1 } else { self.options.snapshot_records.max(1) };
         let commit = Commit {
@@ -247,8 +272,6 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
         result.map_err(|source| StreamError::Log { job: self.job.name(), source })
     }
 }
-
-async fn ready() {}
 
 async fn elapsed(due: &mut Option<Pin<Box<Sleep>>>) {
     match due {

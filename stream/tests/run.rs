@@ -156,7 +156,7 @@ async fn an_alert_does_not_wait() {
     sleep(millis(1)).await;
     assert_eq!(bench.out(Topic::Alerts).len(), 0);
     bench.append("m1", &said(150, 150, "vibration", 4.0)).await;
-    sleep(millis(1)).await;
+    sleep(millis(3)).await;
     assert_eq!(bench.out(Topic::Alerts).len(), 1);
     bench.finish().await.unwrap();
 }

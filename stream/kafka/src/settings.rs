@@ -46,6 +46,8 @@ pub(crate) fn transactions(options: &Options, id: &str) -> ClientConfig {
     config
         .set("transactional.id", id)
         .set("transaction.timeout.ms", millis(options.transaction_timeout))
+        // A transaction that begins while the brokers still end the last one is told to try again after this.
+        .set("retry.backoff.ms", "5")
         .set("message.timeout.ms", millis(options.transaction_timeout));
     config
 }
