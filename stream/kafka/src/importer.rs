@@ -170,7 +170,7 @@ impl Inner {
     fn transaction(&self, write: impl FnOnce() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
         self.producer.client.begin_transaction()?;
         write()?;
-        self.producer.again(|client| client.commit_transaction(crate::transactional::STEP))
+        self.producer.commit()
     }
 
     fn note(&self, key: &str, says: Option<&str>, asked: usize) -> Result<(), KafkaError> {

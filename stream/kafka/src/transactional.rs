@@ -18,6 +18,9 @@ use crate::{TokenSource, headers};
 /// How long one step may take before it is asked for again.
 pub(crate) const STEP: Duration = Duration::from_secs(10);
 
+/// Between two looks whether all has arrived.
+const PAUSE: Duration = Duration::from_micros(500);
+
 /// One transactional id's producer.
 pub(crate) struct Transactional {
     pub client: ThreadedProducer<Places>,
@@ -65,6 +68,30 @@ impl Transactional {
         self.client.client().context().take()
     }
 
+    /// Waits until everything that was sent has arrived, or can't.
+    ///
+    /// rdkafka's own flush, and its commit with it, polls for a tenth of a second at a time whatever comes: every
+    /// transaction would take that long. Here the producer's own thread polls.
+    pub fn flush(&self) -> Result<(), KafkaError> {
+        let since = Instant::now();
+        loop {
+            match self.client.flush(Duration::ZERO) {
+                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut))
+                    if since.elapsed() < self.patience =>
+                {
+                    std::thread::sleep(PAUSE);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Makes visible what was sent.
+    pub fn commit(&self) -> Result<(), KafkaError> {
+        self.flush()?;
+        self.again(|client| client.commit_transaction(STEP))
+    }
+
     /// A step that is safe to ask for again, until it is done or can't be.
     pub fn again(
         &self,
@@ -83,11 +110,7 @@ impl Transactional {
 }
 
 fn is_passing(error: &KafkaError) -> bool {
-    match error {
-        KafkaError::Transaction(error) => error.is_retriable() && !error.txn_requires_abort(),
-        KafkaError::Flush(code) => *code == RDKafkaErrorCode::OperationTimedOut,
-        _ => false,
-    }
+    matches!(error, KafkaError::Transaction(error) if error.is_retriable() && !error.txn_requires_abort())
 }
 
 /// What a record is sent with whose place nobody asks for.

@@ -115,7 +115,7 @@ impl Transactions {
         if offsets.count() > 0 {
             self.producer.again(|client| client.send_offsets_to_transaction(&offsets, &member, STEP))?;
         }
-        self.producer.again(|client| client.commit_transaction(STEP))
+        self.producer.commit()
     }
 
     fn write(&self, work: &mut Work) -> Result<(), KafkaError> {
@@ -132,7 +132,7 @@ impl Transactions {
             self.write_snapshot(number + 1, *partition, snapshot)?;
         }
         // Where they stand is noted in the same transaction, so it must be known before.
-        self.producer.again(|client| client.flush(STEP))?;
+        self.producer.flush()?;
         let places = self.producer.take_places();
         for (number, (partition, _)) in work.snapshots.iter().enumerate() {
             let at = places.get(&(number + 1)).and_then(|at| Offset::try_from(*at).ok());

@@ -8,11 +8,11 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use common::sums::{IN, Worker, check, feed};
+use common::sums::{IN, OUT, Worker, check, feed, numbers};
 use common::{connect, options, prefix};
-use records::{Consumer, Delivery, LogError, Pipe};
+use records::{Commit, Consumer, Delivery, LogError, Pipe, TopicPartition};
 
 const PARTITIONS: u32 = 4;
 /// A worker that dies within a commit holds the others up until its broker gives the transaction up: after
@@ -163,6 +163,25 @@ async fn the_worker() {
         eprintln!("{instance}: {error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
         assert!(!matches!(error, LogError::Damaged { .. }), "{error}");
     }
+}
+
+/// rdkafka's commit polls for a tenth of a second at a time, whatever comes. Ours does not, so one of many at least is
+/// done sooner, however busy the machine is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Kafka"]
+async fn a_commit_takes_no_longer_than_it_must() {
+    let prefix = prefix("swift");
+    let mut pipe = connect(options(&prefix, "swift", 1)).await.pipe("sums", IN);
+    assert!(matches!(pipe.poll().await.unwrap(), Some(Delivery::Assigned { .. })));
+    let mut least = Duration::MAX;
+    for number in 0..30 {
+        let out = TopicPartition { topic: OUT, partition: 0 };
+        let outputs = vec![(out, numbers(number..number + 10))];
+        let begun = Instant::now();
+        pipe.commit(Commit { outputs, offsets: vec![(0, 0)], ..Commit::default() }).await.unwrap();
+        least = least.min(begun.elapsed());
+    }
+    assert!(least < Duration::from_millis(80), "{least:?}");
 }
 
 /// Both die while partitions are nobody's, and come back as who they were: the group says again what it said last, in
