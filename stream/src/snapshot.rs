@@ -80,7 +80,7 @@ mod tests {
         assert!(matches!(open::<Vec<u32>>(&bytes[..4], "device", 7), Err(StateError::Damaged(_))));
         assert!(matches!(open::<Vec<u32>>(&[], "device", 7), Err(StateError::Damaged(_))));
         let mut newer = bytes.clone();
-        newer[1] = 9;
-        assert_eq!(open::<Vec<u32>>(&newer, "device", 7), Err(StateError::Version { found: 9 }));
+        newer[1] = VERSION as u8 + 1;
+        assert_eq!(open::<Vec<u32>>(&newer, "device", 7), Err(StateError::Version { found: VERSION + 1 }));
     }
 }
