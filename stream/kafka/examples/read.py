@@ -13,7 +13,7 @@ import sys
 import cbor2
 from confluent_kafka import Consumer, KafkaException
 
-KINDS = ["", "observation", "device", "tick", "action", "aggregate", "sighting", "quarantined"]
+KINDS = ["", "observation", "device", "tick", "action", "aggregate", "sighting", "quarantined", "account", "share"]
 
 
 def record(content_type, value):
