@@ -23,6 +23,7 @@ pub mod rule;
 pub mod cbor;
 mod counts;
 mod error;
+mod fnv;
 mod index;
 mod metrics;
 

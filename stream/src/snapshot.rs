@@ -1,5 +1,6 @@
 //! The envelope of a job's state: version, job and configuration, so that foreign state is refused, not misread.
 
+use crate::fnv::fnv1a;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 use std::fmt::Debug;
 
@@ -63,8 +64,7 @@ pub fn open<'b, T: Decode<'b, ()>>(bytes: &'b [u8], job: &str, fingerprint: u64)
 
 /// A number that tells configurations apart: FNV-1a over what they print as.
 pub fn fingerprint(configuration: &impl Debug) -> u64 {
-    let print = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    format!("{configuration:?}").bytes().fold(0xcbf2_9ce4_8422_2325, print)
+    fnv1a(format!("{configuration:?}").bytes())
 }
 
 #[cfg(test)]

@@ -3,27 +3,23 @@
 use super::{ExportError, ExportFormat};
 use crate::csv::{cell, time};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::Result as Parsed;
 use parquet::file::properties::WriterProperties;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
-use store::{AggregateRow, RawRow, StoreError, put_column, put_optional_column};
+use store::{AggregateRow, RawRow, StoreError, Tabular};
 
 /// So many rows are held at once as columns, beside those of one series.
 const GROUP_ROWS: usize = 50_000;
 
 /// A row of either kind.
-pub trait Line: Sized {
-    /// What stands above the rows.
+pub trait Line: Tabular {
+    /// What stands above the rows: the names of the columns.
     const HEAD: &'static str;
-    /// In Parquet's words; the same names.
-    const SCHEMA: &'static str;
     fn write(&self, out: &mut impl Write) -> std::io::Result<()>;
-    fn put(rows: &[Self], group: &mut SerializedRowGroupWriter<'_, &File>) -> Parsed<()>;
 }
 
 /// Writes the rows of all `series` into `file`. Returns how many.
@@ -86,16 +82,6 @@ fn write_columns<R: Line>(
 
 impl Line for RawRow {
     const HEAD: &'static str = "subject,quantity,event_time,device_time,ingest_time,value,flag,tests\r\n";
-    const SCHEMA: &'static str = "message observation {
-        REQUIRED BYTE_ARRAY subject (STRING);
-        REQUIRED BYTE_ARRAY quantity (STRING);
-        REQUIRED INT64 event_time (TIMESTAMP(MILLIS,true));
-        OPTIONAL INT64 device_time (TIMESTAMP(MILLIS,true));
-        REQUIRED INT64 ingest_time (TIMESTAMP(MILLIS,true));
-        REQUIRED DOUBLE value;
-        REQUIRED INT32 flag (INTEGER(8,false));
-        REQUIRED INT32 tests (INTEGER(16,false));
-    }";
 
     fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
         let device_time = self.device_time.map(time).unwrap_or_default();
@@ -104,37 +90,11 @@ impl Line for RawRow {
         let (value, tests) = (self.value, self.quality.tests);
         write!(out, "{subject},{quantity},{event},{device_time},{ingest},{value},{flag},{tests}\r\n")
     }
-
-    fn put(rows: &[RawRow], group: &mut SerializedRowGroupWriter<'_, &File>) -> Parsed<()> {
-        put_column::<ByteArrayType, _>(group, rows, |row| ByteArray::from(row.subject.as_str()))?;
-        put_column::<ByteArrayType, _>(group, rows, |row| ByteArray::from(row.quantity.as_str()))?;
-        put_column::<Int64Type, _>(group, rows, |row| row.event_time.millis())?;
-        put_optional_column::<Int64Type, _>(group, rows, |row| row.device_time.map(|at| at.millis()))?;
-        put_column::<Int64Type, _>(group, rows, |row| row.ingest_time.millis())?;
-        put_column::<DoubleType, _>(group, rows, |row| row.value)?;
-        put_column::<Int32Type, _>(group, rows, |row| row.quality.flag as i32)?;
-        put_column::<Int32Type, _>(group, rows, |row| i32::from(row.quality.tests))
-    }
 }
 
 impl Line for AggregateRow {
     const HEAD: &'static str =
         "subject,quantity,window_start,window_end,revision,count,good,sum,mean,min,max,as_of,is_backfill\r\n";
-    const SCHEMA: &'static str = "message aggregate {
-        REQUIRED BYTE_ARRAY subject (STRING);
-        REQUIRED BYTE_ARRAY quantity (STRING);
-        REQUIRED INT64 window_start (TIMESTAMP(MILLIS,true));
-        REQUIRED INT64 window_end (TIMESTAMP(MILLIS,true));
-        REQUIRED INT32 revision (INTEGER(32,false));
-        REQUIRED INT32 count (INTEGER(32,false));
-        REQUIRED INT32 good (INTEGER(32,false));
-        OPTIONAL DOUBLE sum;
-        OPTIONAL DOUBLE mean;
-        OPTIONAL DOUBLE min;
-        OPTIONAL DOUBLE max;
-        REQUIRED INT64 as_of (TIMESTAMP(MILLIS,true));
-        REQUIRED BOOLEAN is_backfill;
-    }";
 
     /// Statistics stay empty when there was nothing usable in the window.
     fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
@@ -148,23 +108,5 @@ impl Line for AggregateRow {
             out.write_all(b",")?;
         }
         write!(out, "{as_of},{}\r\n", self.is_backfill)
-    }
-
-    fn put(rows: &[AggregateRow], group: &mut SerializedRowGroupWriter<'_, &File>) -> Parsed<()> {
-        let statistic =
-            |of: fn(&AggregateRow) -> f64| move |row: &AggregateRow| (row.good > 0).then(|| of(row));
-        put_column::<ByteArrayType, _>(group, rows, |row| ByteArray::from(row.subject.as_str()))?;
-        put_column::<ByteArrayType, _>(group, rows, |row| ByteArray::from(row.quantity.as_str()))?;
-        put_column::<Int64Type, _>(group, rows, |row| row.window.start.millis())?;
-        put_column::<Int64Type, _>(group, rows, |row| row.window.end.millis())?;
-        put_column::<Int32Type, _>(group, rows, |row| row.revision.cast_signed())?;
-        put_column::<Int32Type, _>(group, rows, |row| row.count.cast_signed())?;
-        put_column::<Int32Type, _>(group, rows, |row| row.good.cast_signed())?;
-        put_optional_column::<DoubleType, _>(group, rows, statistic(|row| row.sum))?;
-        put_optional_column::<DoubleType, _>(group, rows, statistic(|row| row.mean))?;
-        put_optional_column::<DoubleType, _>(group, rows, statistic(|row| row.min))?;
-        put_optional_column::<DoubleType, _>(group, rows, statistic(|row| row.max))?;
-        put_column::<Int64Type, _>(group, rows, |row| row.as_of.millis())?;
-        put_column::<BoolType, _>(group, rows, |row| row.is_backfill)
     }
 }

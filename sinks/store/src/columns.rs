@@ -4,11 +4,11 @@ use crate::day::Kind;
 use crate::memory::{Memory, Table};
 use crate::point::{Point, RawPoint, WindowPoint};
 use crate::reading::{Column, Group, ReadError, Stored};
-use parquet::data_type::{BoolType, DataType, DoubleType, Int32Type, Int64Type};
+use crate::{AggregateRow, RawRow};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result as Parsed};
 use parquet::file::writer::SerializedRowGroupWriter;
-use records::{Flag, Quality};
-use std::fs::File;
+use records::{Flag, Name, Quality};
 use std::io::Write;
 
 /// Points that have files of their own.
@@ -17,7 +17,7 @@ pub(crate) trait Layout: Point + Stored {
     const SCHEMA: &'static str;
     /// Columns that are nearly a straight line: stored as differences, not in a dictionary.
     const STEADY: &'static [&'static str];
-    fn write(group: &mut SerializedRowGroupWriter<'_, File>, points: &[Self]) -> Parsed<()>;
+    fn write<W: Write + Send>(group: &mut SerializedRowGroupWriter<'_, W>, points: &[Self]) -> Parsed<()>;
 }
 
 /// Points that are in memory before they have a file.
@@ -39,7 +39,10 @@ impl Layout for RawPoint {
     }";
     const STEADY: &'static [&'static str] = &["event_time", "device_time", "ingest_time"];
 
-    fn write(group: &mut SerializedRowGroupWriter<'_, File>, points: &[RawPoint]) -> Parsed<()> {
+    fn write<W: Write + Send>(
+        group: &mut SerializedRowGroupWriter<'_, W>,
+        points: &[RawPoint],
+    ) -> Parsed<()> {
         put_column::<Int64Type, _>(group, points, |point| point.event_time)?;
         put_optional_column::<Int64Type, _>(group, points, |point| point.device_time)?;
         put_column::<Int64Type, _>(group, points, |point| point.ingest_time)?;
@@ -167,7 +170,10 @@ impl Layout for WindowPoint {
     }";
     const STEADY: &'static [&'static str] = &["window_start", "window_end", "as_of"];
 
-    fn write(group: &mut SerializedRowGroupWriter<'_, File>, points: &[WindowPoint]) -> Parsed<()> {
+    fn write<W: Write + Send>(
+        group: &mut SerializedRowGroupWriter<'_, W>,
+        points: &[WindowPoint],
+    ) -> Parsed<()> {
         let statistic =
             |of: fn(&WindowPoint) -> f64| move |point: &WindowPoint| (point.good > 0).then(|| of(point));
         put_column::<Int64Type, _>(group, points, |point| point.start)?;
@@ -276,6 +282,51 @@ pub fn put_optional_column<T: DataType, P>(
     let values: Vec<T::T> = points.iter().filter_map(&value).collect();
     let levels: Vec<i16> = points.iter().map(|point| i16::from(value(point).is_some())).collect();
     put_values::<T>(group, &values, Some(&levels))
+}
+
+/// Rows as the columns of a Parquet file, which are those of the store's own files.
+pub trait Tabular: Sized {
+    /// In Parquet's words.
+    const SCHEMA: &'static str;
+
+    /// Writes all columns of a row group.
+    ///
+    /// # Errors
+    /// The file can't be written, or a row is one that a store would refuse.
+    fn put<W: Write + Send>(rows: &[Self], group: &mut SerializedRowGroupWriter<'_, W>) -> Parsed<()>;
+}
+
+impl Tabular for RawRow {
+    const SCHEMA: &'static str = RawPoint::SCHEMA;
+
+    fn put<W: Write + Send>(rows: &[RawRow], group: &mut SerializedRowGroupWriter<'_, W>) -> Parsed<()> {
+        put_rows(rows, group, |row| [&row.subject, &row.quantity], RawPoint::new)
+    }
+}
+
+impl Tabular for AggregateRow {
+    const SCHEMA: &'static str = WindowPoint::SCHEMA;
+
+    fn put<W: Write + Send>(
+        rows: &[AggregateRow],
+        group: &mut SerializedRowGroupWriter<'_, W>,
+    ) -> Parsed<()> {
+        put_rows(rows, group, |row| [&row.subject, &row.quantity], WindowPoint::new)
+    }
+}
+
+fn put_rows<R, P: Layout, W: Write + Send>(
+    rows: &[R],
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    names: fn(&R) -> [&Name; 2],
+    point: fn(&R) -> Option<P>,
+) -> Parsed<()> {
+    for which in 0..2 {
+        put_column::<ByteArrayType, _>(group, rows, |row| ByteArray::from(names(row)[which].as_str()))?;
+    }
+    let points: Option<Vec<P>> = rows.iter().map(point).collect();
+    let refused = || ParquetError::General("a row that a store would refuse".to_owned());
+    P::write(group, &points.ok_or_else(refused)?)
 }
 
 fn flag_of(code: i32) -> Parsed<Flag> {

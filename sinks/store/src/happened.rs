@@ -10,7 +10,7 @@ use parquet::errors::{ParquetError, Result as Parsed};
 use parquet::file::writer::SerializedRowGroupWriter;
 use records::{Name, Timestamp};
 use std::cmp::Ordering;
-use std::fs::File;
+use std::io::Write;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -147,7 +147,10 @@ impl Layout for HappeningPoint {
     }";
     const STEADY: &'static [&'static str] = &["at", "until", "ingest_time"];
 
-    fn write(group: &mut SerializedRowGroupWriter<'_, File>, points: &[HappeningPoint]) -> Parsed<()> {
+    fn write<W: Write + Send>(
+        group: &mut SerializedRowGroupWriter<'_, W>,
+        points: &[HappeningPoint],
+    ) -> Parsed<()> {
         let text = |name: &Option<Name>| name.as_ref().map(|name| ByteArray::from(name.as_str()));
         put_column::<Int64Type, _>(group, points, |point| point.at)?;
         put_column::<Int64Type, _>(group, points, |point| point.until)?;

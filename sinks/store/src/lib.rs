@@ -50,7 +50,7 @@ mod tests;
 
 pub use backup::{Copied, CopyError, backup, restore};
 pub use bucket::Bucket;
-pub use columns::{put_column, put_optional_column};
+pub use columns::{Tabular, put_column, put_optional_column};
 pub use error::StoreError;
 pub use happened::{Happening, HappeningRow};
 pub use joined::{Joined, Spans, usual_width};

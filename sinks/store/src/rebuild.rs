@@ -1,7 +1,6 @@
 //! Days written anew from the log, because a file of theirs was lost.
 
 use crate::StoreError;
-use crate::catalog::{SeriesId, SeriesName};
 use crate::columns::ValuePoint;
 use crate::day::{Day, Kind};
 use crate::happened::HappeningPoint;
@@ -226,7 +225,7 @@ impl Rebuild {
             // Made again from what is finer as soon as all days are done.
             torn.extend([Kind::Hours, Kind::Days].map(|kind| (kind, kind.folder_of(day.start()))));
         }
-        let new_series = self.store.new_series();
+        let new_series = self.store.tables().new_series();
         let change = Change {
             added: &added,
             gone: &gone,
@@ -263,13 +262,4 @@ impl Rebuild {
 fn kind_of(damaged: &Damaged) -> Option<Kind> {
     let folder = damaged.path.parent()?.parent()?.file_name()?.to_string_lossy();
     Kind::from_name(&folder).filter(|kind| FROM_LOG.contains(kind))
-}
-
-impl Store {
-    /// Series that the manifest does not know yet.
-    fn new_series(&self) -> Vec<(SeriesId, SeriesName)> {
-        let tables = self.tables();
-        let new = (0..).map(SeriesId).take(tables.catalog.len()).skip(tables.persisted_series);
-        new.map(|id| (id, tables.catalog.name(id).clone())).collect()
-    }
 }

@@ -8,7 +8,7 @@ use parquet::data_type::{DoubleType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result as Parsed};
 use parquet::file::writer::SerializedRowGroupWriter;
 use std::cmp::Ordering;
-use std::fs::File;
+use std::io::Write;
 
 /// What the values of a series in one span amount to, or a part of that: points of the same span add up, and merging
 /// files makes them one.
@@ -120,7 +120,10 @@ impl Layout for RollPoint {
     }";
     const STEADY: &'static [&'static str] = &["start"];
 
-    fn write(group: &mut SerializedRowGroupWriter<'_, File>, points: &[RollPoint]) -> Parsed<()> {
+    fn write<W: Write + Send>(
+        group: &mut SerializedRowGroupWriter<'_, W>,
+        points: &[RollPoint],
+    ) -> Parsed<()> {
         let there = |value: f64, is_there: bool| is_there.then_some(value);
         put_column::<Int64Type, _>(group, points, |point| point.start)?;
         put_column::<Int32Type, _>(group, points, |point| i32::try_from(point.width / 1000).unwrap_or(0))?;

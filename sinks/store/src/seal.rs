@@ -124,8 +124,7 @@ impl Frozen {
         let mut ids: Vec<SeriesId> = memory.iter().flat_map(|memory| memory.series()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let new = (0..).map(SeriesId).take(tables.catalog.len()).skip(tables.persisted_series);
-        Frozen { memory, new_series: new.map(named).collect(), names: ids.into_iter().map(named).collect() }
+        Frozen { memory, new_series: tables.new_series(), names: ids.into_iter().map(named).collect() }
     }
 
     /// The series of one kind that have points, in the order of names.

@@ -1,6 +1,6 @@
 //! The store: opening, writing, and what the sink's loop calls.
 
-use crate::catalog::{Catalog, SeriesId};
+use crate::catalog::{Catalog, SeriesId, SeriesName};
 use crate::day::Kind;
 use crate::happened::HappeningPoint;
 use crate::latest::LatestTable;
@@ -343,6 +343,12 @@ impl Tables {
             let id = self.series_of(&row.subject, &row.quantity);
             self.memory.windows.push(id, point);
         }
+    }
+
+    /// Series that the manifest does not know yet.
+    pub(crate) fn new_series(&self) -> Vec<(SeriesId, SeriesName)> {
+        let new = (0..).map(SeriesId).take(self.catalog.len()).skip(self.persisted_series);
+        new.map(|id| (id, self.catalog.name(id).clone())).collect()
     }
 
     /// The number of a series, given one if it is new.

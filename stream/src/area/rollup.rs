@@ -149,8 +149,7 @@ impl Rollup {
     }
 
     fn put(&mut self, share: &Share, values: Vec<Accumulator>) {
-        let order = |window: Window| (window.end, window.start);
-        let place = self.panes.binary_search_by_key(&order(share.window), |pane| order(pane.span));
+        let place = self.panes.binary_search_by_key(&by_end(share.window), |pane| by_end(pane.span));
         let place = place.unwrap_or_else(|place| {
             self.panes.insert(place, Pane { span: share.window, parts: Vec::new() });
             place
@@ -165,9 +164,7 @@ impl Rollup {
     }
 
     fn change(&mut self, window: Window, since: Timestamp) {
-        let place = self.changed.binary_search_by_key(&(window.end, window.start), |changed| {
-            (changed.window.end, changed.window.start)
-        });
+        let place = self.changed.binary_search_by_key(&by_end(window), |changed| by_end(changed.window));
         if let Err(place) = place {
             self.changed.insert(place, Changed { window, since });
         }
@@ -209,8 +206,7 @@ impl Rollup {
     }
 
     fn tell(&mut self, window: Window, as_of: Timestamp) -> Told {
-        let order = |window: Window| (window.end, window.start);
-        let place = self.told.binary_search_by_key(&order(window), |told| order(told.window));
+        let place = self.told.binary_search_by_key(&by_end(window), |told| by_end(told.window));
         let place = place.unwrap_or_else(|place| {
             self.told.insert(place, Telling { window, times: 0 });
             place
@@ -245,6 +241,11 @@ impl Rollup {
         self.told.retain(|told| !is_over(told.window.end));
         self.members.retain(|member| !is_over(member.reached));
     }
+}
+
+/// The order in which windows are kept.
+fn by_end(window: Window) -> (Timestamp, Timestamp) {
+    (window.end, window.start)
 }
 
 fn merge(to: &mut Vec<Accumulator>, from: &[Accumulator]) {

@@ -3,6 +3,7 @@
 //! An hour is told several times while it goes on, by default at each of its quarters, and at its end: a little later
 //! for each device, so that not all do in one instant, and only of devices that said something since.
 
+use crate::fnv::fnv1a;
 use crate::outputs::Outputs;
 use minicbor::decode::Error as DecodeError;
 use minicbor::encode::{Error as EncodeError, Write};
@@ -75,11 +76,9 @@ impl Ledger {
     }
 }
 
-/// From the name alone (FNV-1a), so that it is the same everywhere.
+/// From the name alone, so that it is the same everywhere.
 fn spread(device: &str, most: Duration) -> Duration {
-    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    let hash = device.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
-    Duration::from_millis(hash % (most.as_millis() as u64).max(1))
+    Duration::from_millis(fnv1a(device.bytes()) % (most.as_millis() as u64).max(1))
 }
 
 impl<C> Encode<C> for Ledger {
