@@ -300,6 +300,39 @@ async fn backlog_goes_at_its_rate_and_nobody_else_waits_for_it() {
     assert_eq!(line.arrived().await, line.spooled());
 }
 
+/// Who spoke a few times in the outage does not wait for the backlog of those who never stopped, says it in order, and
+/// is live from then on.
+#[tokio::test(start_paused = true)]
+async fn a_short_backlog_goes_before_a_long_one() {
+    let options = Options { append_bytes: 4_000, ..slowly(100) };
+    let mut line = Line::new(1, 1, options);
+    line.start();
+    line.target.fail_next_appends(40, unavailable);
+    for number in 0..2_000 {
+        line.say(Topic::Telemetry, 1).await;
+        if number % 500 == 499 {
+            line.say(Topic::Telemetry, 2).await;
+        }
+    }
+    line.until("the return", |line| !line.on_target(1).is_empty()).await;
+    for count in 5..10 {
+        line.say(Topic::Telemetry, 2).await;
+        let said = Instant::now();
+        line.until("device 2", |line| line.on_target(2).len() == count).await;
+        assert!(said.elapsed() < Duration::from_millis(200), "{:?}", said.elapsed());
+        assert_eq!(line.on_target(2), Vec::from_iter(0..count as u64));
+        assert!(line.on_target(1).len() < 1_500);
+        sleep(Duration::from_secs(1)).await;
+    }
+    line.until("the end", |line| line.on_target(1).len() == 2_000).await;
+    assert_eq!(line.on_target(1), Vec::from_iter(0..2_000));
+    assert_eq!(line.arrived().await, line.spooled());
+    sleep(Duration::from_secs(2)).await;
+    for lag in ["devices_behind", "lag_records", "lag_bytes"] {
+        assert_eq!(line.metric(&format!("sluice_gateway_forward_{lag}")), 0.0, "{lag}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_device_without_backlog_is_live_again() {
     let mut line = after_an_outage(slowly(1_000), 500).await;

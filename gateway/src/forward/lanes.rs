@@ -2,11 +2,13 @@
 //!
 //! Every record of the spool is looked at twice, by a reader for each lane. The live reader never waits: a record goes
 //! into the load that is being gathered when there is room and its device has no backlog; else it is left, and its
-//! device is *behind* from there on. The backlog's reader follows at its own pace, takes what was left, and passes
-//! over the rest. When the last record that a device left is on the target, the device is live again.
+//! device is *behind* from there on. While a device has left little, that is kept and goes before anybody's backlog as
+//! soon as there is room. The backlog's reader follows at its own pace, takes what else was left, and passes over the
+//! rest. When the last record that a device left is in a load, the device is live again: loads go in order.
 
-use super::load::{Load, Parcel};
-use records::{Entry, Fetched, Offset, Origin, TopicPartition, partition_of};
+use super::load::{Freight, Load, Parcel};
+use super::short::{Short, Shorts};
+use records::{Entry, Fetched, Offset, Origin, Topic, TopicPartition, partition_of};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
@@ -15,6 +17,7 @@ use std::collections::BTreeMap;
 pub(super) struct Lanes {
     source: Source,
     lanes: BTreeMap<TopicPartition, Lane>,
+    shorts: Shorts,
 }
 
 /// Which spool it is.
@@ -36,10 +39,23 @@ struct Lane {
 }
 
 /// All records of a device from `from` to `to` are backlog.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Stretch {
     from: Offset,
     to: Offset,
+    /// These records, while they are few: then they are not for the backlog's reader.
+    short: Option<Short>,
+}
+
+/// What the backlog's reader does with a record.
+enum Pass {
+    Over,
+    /// Its device is behind; `is_last`: with this one no more.
+    Take {
+        is_last: bool,
+    },
+    /// It is kept, and must be gone before.
+    Wait,
 }
 
 /// How much a lane may put into a load.
@@ -58,21 +74,23 @@ pub(super) struct Held {
 }
 
 impl Lanes {
-    pub fn new(gateway: String, made: u64) -> Lanes {
-        Lanes { source: Source { gateway, made }, lanes: BTreeMap::new() }
+    /// `live_bytes`: what an append may hold of live records.
+    pub fn new(gateway: String, made: u64, live_bytes: usize) -> Lanes {
+        let shorts = Shorts::new(live_bytes);
+        Lanes { source: Source { gateway, made }, lanes: BTreeMap::new(), shorts }
     }
 
-    /// The live reader was given these. Says how many records and bytes were left to the backlog.
+    /// The live reader was given these. Says how much more there is for the backlog's reader.
     pub fn arrive(
         &mut self,
         fetched: &Fetched,
         partitions: u32,
         live_bytes: usize,
         load: &mut Load,
-    ) -> (usize, usize) {
+    ) -> Freight {
         let from = fetched.partition;
         let lane = self.lanes.entry(from).or_insert_with(|| Lane::beginning_at(fetched.first));
-        let (mut records, mut bytes) = (0, 0);
+        let mut left = Freight::default();
         for (offset, entry) in fetched.entries() {
             // Read again after a restart.
             if offset < lane.read.max(lane.passed) {
@@ -80,14 +98,36 @@ impl Lanes {
             }
             let entry = Entry { origin: Some(self.source.origin(offset)), ..entry };
             let has_room = load.live.records == 0 || load.live.bytes + entry.len() <= live_bytes;
-            if lane.leave(entry.key, offset, has_room) {
-                (records, bytes) = (records + 1, bytes + entry.len());
-            } else {
-                load.put_live(parcel(from, offset, partitions, entry));
+            match lane.leave(from, offset, entry, has_room, &mut self.shorts) {
+                Some(more) => left += more,
+                None => load.put_live(parcel(from, offset, partitions, entry)),
             }
             lane.read = offset + 1;
         }
-        (records, bytes)
+        left
+    }
+
+    /// Puts short backlogs into `load`, as far as there is room.
+    pub fn catch_up(&mut self, partitions: impl Fn(Topic) -> u32, live_bytes: usize, load: &mut Load) {
+        while let Some((from, key)) = self.shorts.first() {
+            let lane = self.lanes.get_mut(&from);
+            if let Some(lane) = lane
+                && let Some(Stretch { short: Some(short), .. }) = lane.behind.get(key)
+            {
+                if load.live.bytes + short.bytes() > live_bytes {
+                    return;
+                }
+                let partitions = partitions(from.topic);
+                for (offset, entry) in short.entries() {
+                    load.put_live(parcel(from, offset, partitions, entry));
+                }
+                lane.passed = lane.front();
+                if let Some(Stretch { short: Some(short), .. }) = lane.behind.remove(key) {
+                    self.shorts.release(&short);
+                }
+            }
+            self.shorts.pop();
+        }
     }
 
     /// The backlog's reader was given these; `None` when it need not look at them.
@@ -106,30 +146,26 @@ impl Lanes {
         lane.skip_to(fetched.first);
         let mut is_all = true;
         for (offset, entry) in fetched.entries().skip(done) {
-            let left = if offset >= lane.passed { lane.left(entry.key, offset) } else { None };
             let is_full = load.backlog.records >= room.records || load.backlog.bytes >= room.bytes;
-            if offset >= lane.read || left.is_some() && is_full {
+            let pass = lane.pass(entry.key, offset);
+            if offset >= lane.read
+                || matches!(pass, Pass::Wait)
+                || matches!(pass, Pass::Take { .. }) && is_full
+            {
                 is_all = false;
                 break;
             }
-            if let Some(is_last) = left {
+            if let Pass::Take { is_last } = pass {
                 let entry = Entry { origin: Some(self.source.origin(offset)), ..entry };
-                load.put_backlog(parcel(from, offset, partitions, entry), is_last);
+                load.put_backlog(parcel(from, offset, partitions, entry));
+                if is_last {
+                    lane.behind.remove(entry.key);
+                }
             }
             lane.passed = lane.passed.max(offset + 1);
             done += 1;
         }
         (!is_all).then_some(Held { fetched, done })
-    }
-
-    /// Everything in `load` is on the target.
-    pub fn settle(&mut self, load: &Load) {
-        for (from, key, offset) in load.last() {
-            let Some(lane) = self.lanes.get_mut(&from) else { continue };
-            if lane.behind.get(key).is_some_and(|stretch| stretch.to == offset) {
-                lane.behind.remove(key);
-            }
-        }
     }
 
     /// Per partition of the spool, below which offset everything is on the target. `loads`: what is not.
@@ -144,6 +180,11 @@ impl Lanes {
     /// How many records the live reader has seen that lie at or behind these positions.
     pub fn lag(&self, positions: &[(TopicPartition, Offset)]) -> u64 {
         positions.iter().map(|(from, offset)| self.lanes[from].read.saturating_sub(*offset)).sum()
+    }
+
+    /// How many bytes are kept of short backlogs.
+    pub fn short_bytes(&self) -> usize {
+        self.shorts.bytes()
     }
 
     /// How many devices are behind.
@@ -168,24 +209,46 @@ impl Lane {
         if self.behind.is_empty() { self.passed.max(self.read) } else { self.passed }
     }
 
-    /// Whether a new record must be left to the backlog: its device is behind, or falls behind now for lack of room.
-    fn leave(&mut self, key: &[u8], offset: Offset, has_room: bool) -> bool {
-        let stretch = if self.behind.is_empty() { None } else { self.behind.get_mut(key) };
+    /// A new record goes at once (`None`), or is left, because its device is behind or falls behind now for lack of
+    /// room: then says how much more there is for the backlog's reader.
+    fn leave(
+        &mut self,
+        from: TopicPartition,
+        offset: Offset,
+        entry: Entry<'_>,
+        has_room: bool,
+        shorts: &mut Shorts,
+    ) -> Option<Freight> {
+        let one = Freight::of(&entry);
+        let stretch = if self.behind.is_empty() { None } else { self.behind.get_mut(entry.key) };
         match stretch {
-            Some(stretch) => stretch.to = offset,
-            None if has_room => return false,
+            Some(stretch) => {
+                stretch.to = offset;
+                let given_up = shorts.keep(&mut stretch.short, offset, entry);
+                let before = given_up.map_or(Freight::default(), |short| short.freight());
+                Some(if stretch.short.is_some() { Freight::default() } else { before + one })
+            }
+            None if has_room => None,
             None => {
                 self.passed = self.front();
-                self.behind.insert(key.into(), Stretch { from: offset, to: offset });
+                let short = shorts.begin(from, offset, entry);
+                let left = if short.is_some() { Freight::default() } else { one };
+                self.behind.insert(entry.key.into(), Stretch { from: offset, to: offset, short });
+                Some(left)
             }
         }
-        true
     }
 
-    /// Whether a record was left to the backlog, and then whether it is the last of its device.
-    fn left(&self, key: &[u8], offset: Offset) -> Option<bool> {
-        let stretch = if self.behind.is_empty() { None } else { self.behind.get(key) };
-        stretch.filter(|stretch| offset >= stretch.from).map(|stretch| stretch.to == offset)
+    fn pass(&self, key: &[u8], offset: Offset) -> Pass {
+        if offset < self.passed || self.behind.is_empty() {
+            return Pass::Over;
+        }
+        match self.behind.get(key) {
+            Some(stretch) if offset < stretch.from => Pass::Over,
+            Some(Stretch { short: Some(_), .. }) => Pass::Wait,
+            Some(stretch) => Pass::Take { is_last: stretch.to == offset },
+            None => Pass::Over,
+        }
     }
 
     /// What the backlog's reader is not given is forwarded already, or was removed by retention.
@@ -193,7 +256,7 @@ impl Lane {
         self.passed = self.front();
         if first > self.passed {
             self.passed = first;
-            self.behind.retain(|_, stretch| stretch.to >= first);
+            self.behind.retain(|_, stretch| stretch.to >= first || stretch.short.is_some());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use records::{Batch, Entry, Offset, TopicPartition};
 use std::collections::BTreeMap;
+use std::ops::{Add, AddAssign};
 
 /// A record on its way.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +25,6 @@ pub(super) struct Load {
     pub backlog: Freight,
     /// The oldest record from each partition of the spool.
     oldest: BTreeMap<TopicPartition, Offset>,
-    /// Records that were the last of their device's backlog when they were put here.
-    last: Vec<(TopicPartition, Box<[u8]>, Offset)>,
 }
 
 /// How much of it is of a lane.
@@ -36,18 +35,15 @@ pub(super) struct Freight {
 }
 
 impl Load {
-    /// Takes a record of a device that has no backlog.
+    /// Takes a record of a device that has no backlog, or a short one.
     pub fn put_live(&mut self, parcel: Parcel<'_>) {
-        self.live.add(&parcel.entry);
+        self.live += Freight::of(&parcel.entry);
         self.put(parcel);
     }
 
-    /// Takes a record of the backlog; `is_last`: of its device, as far as is known.
-    pub fn put_backlog(&mut self, parcel: Parcel<'_>, is_last: bool) {
-        self.backlog.add(&parcel.entry);
-        if is_last {
-            self.last.push((parcel.from, parcel.entry.key.into(), parcel.offset));
-        }
+    /// Takes a record of the backlog.
+    pub fn put_backlog(&mut self, parcel: Parcel<'_>) {
+        self.backlog += Freight::of(&parcel.entry);
         self.put(parcel);
     }
 
@@ -70,11 +66,6 @@ impl Load {
         self.oldest.get(&from).copied()
     }
 
-    /// Which devices may have no backlog any more: their partition, key, and the offset up to which that is so.
-    pub fn last(&self) -> impl Iterator<Item = (TopicPartition, &[u8], Offset)> {
-        self.last.iter().map(|(from, key, offset)| (*from, &key[..], *offset))
-    }
-
     /// The value of the first record for each partition of the target.
     pub fn firsts(&self) -> impl Iterator<Item = &[u8]> {
         self.batches.values().filter_map(|batch| batch.iter().next()).map(|(_, value)| value)
@@ -87,8 +78,21 @@ impl Load {
 }
 
 impl Freight {
-    fn add(&mut self, entry: &Entry<'_>) {
-        self.records += 1;
-        self.bytes += entry.len();
+    pub fn of(entry: &Entry<'_>) -> Freight {
+        Freight { records: 1, bytes: entry.len() }
+    }
+}
+
+impl Add for Freight {
+    type Output = Freight;
+
+    fn add(self, other: Freight) -> Freight {
+        Freight { records: self.records + other.records, bytes: self.bytes + other.bytes }
+    }
+}
+
+impl AddAssign for Freight {
+    fn add_assign(&mut self, other: Freight) {
+        *self = *self + other;
     }
 }

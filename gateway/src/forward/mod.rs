@@ -10,6 +10,7 @@ mod claim;
 
 mod lanes;
 mod load;
+mod short;
 
 mod budget;
 mod pace;

@@ -50,13 +50,14 @@ pub async fn run<C: Consumer, P: Producer>(
 ) -> Result<(), ForwardError> {
     let now = Instant::now();
     let made = u64::try_from(spool.made.millis()).unwrap_or(0);
+    let pace = Pace::new(&options, now);
     let mut forwarder = Forwarder {
-        lanes: Lanes::new(spool.gateway, made),
+        lanes: Lanes::new(spool.gateway, made, pace.live_bytes()),
         live: Reader { consumer: spool.live, is_open: true },
         backlog: Reader { consumer: spool.backlog, is_open: true },
         target,
         clock,
-        pace: Pace::new(&options, now),
+        pace,
         commit_at: now + options.commit_interval,
         options,
         metrics,
@@ -82,7 +83,7 @@ struct Forwarder<C, P> {
     pace: Pace,
     /// What the backlog's reader has given and had to wait.
     held: Option<Held>,
-    /// Bytes that were left to the backlog and are not on the target.
+    /// Bytes that were left to the backlog's reader and are not on the target.
     left_bytes: usize,
     /// For the next append.
     gathering: Load,
@@ -178,14 +179,17 @@ impl<C: Consumer, P: Producer> Forwarder<C, P> {
     fn arrive(&mut self, fetched: &Fetched) {
         let partitions = self.target.partitions(fetched.partition.topic);
         let (live_bytes, load) = (self.pace.live_bytes(), &mut self.gathering);
-        let (records, bytes) = self.lanes.arrive(fetched, partitions, live_bytes, load);
-        self.left_bytes += bytes;
+        let left = self.lanes.arrive(fetched, partitions, live_bytes, load);
+        self.left_bytes += left.bytes;
         if !self.is_down {
-            self.pace.grew(records, bytes);
+            self.pace.grew(left.records, left.bytes);
         }
     }
 
+    /// Short backlogs first, then as much of the others as may go.
     fn pick(&mut self, now: Instant) {
+        let (live_bytes, target) = (self.pace.live_bytes(), &self.target);
+        self.lanes.catch_up(|topic| target.partitions(topic), live_bytes, &mut self.gathering);
         let Some(held) = self.held.take() else { return };
         let partitions = self.target.partitions(held.partition().topic);
         let before = self.gathering.backlog;
@@ -233,7 +237,6 @@ impl<C: Consumer, P: Producer> Forwarder<C, P> {
     }
 
     fn settle(&mut self, load: &Load) {
-        self.lanes.settle(load);
         self.left_bytes = self.left_bytes.saturating_sub(load.backlog.bytes);
         self.metrics.live.count(load.live);
         self.metrics.backlog.count(load.backlog);
@@ -295,7 +298,7 @@ impl<C: Consumer, P: Producer> Forwarder<C, P> {
         self.metrics.lag_records.set(gauge(self.lanes.lag(positions)));
         self.metrics.devices_behind.set(gauge(self.lanes.behind() as u64));
         let live_bytes: usize = self.loads().map(|load| load.live.bytes).sum();
-        self.metrics.lag_bytes.set(gauge((live_bytes + self.left_bytes) as u64));
+        self.metrics.lag_bytes.set(gauge((live_bytes + self.lanes.short_bytes() + self.left_bytes) as u64));
         let oldest = self.held.iter().filter_map(Held::oldest).chain(self.loads().flat_map(Load::firsts));
         let oldest = oldest.filter_map(ingest_time).min();
         let age = oldest.map_or(0, |oldest| (self.clock)().since(oldest).as_secs());
