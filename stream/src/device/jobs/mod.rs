@@ -1,6 +1,7 @@
 //! User-defined jobs of one device: each a windowing and what it keeps.
 
 mod counted;
+mod kept;
 mod row;
 mod sessions;
 mod sight;
@@ -84,7 +85,7 @@ impl Jobs {
             let job = *job as usize;
             let windowing = &rules[job].windowing;
             match state {
-                State::Spans(spans) => spans.close(to, windowing, &mut telling(job, tell)),
+                State::Spans(spans) => spans.close(to, &rules[job], &mut telling(job, tell)),
                 State::Sessions(sessions) => sessions.close(to, windowing, &mut telling(job, tell)),
                 State::Counted(counted) => counted.close(to, windowing, &mut telling(job, tell)),
             }
@@ -98,7 +99,7 @@ impl Jobs {
             let job = *job as usize;
             if let State::Spans(spans) = state {
                 if let Some(early) = rules[job].early {
-                    spans.tell_early(progress, early, &rules[job].windowing, &mut telling(job, tell));
+                    spans.tell_early(progress, early, &rules[job], &mut telling(job, tell));
                 }
                 spans.forget(progress - times.allowed_lateness, &rules[job].windowing);
             }

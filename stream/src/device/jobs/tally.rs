@@ -30,55 +30,18 @@ impl Tally {
         })
     }
 
+    /// Of no message yet.
+    pub fn of(rule: &JobRule) -> Tally {
+        Tally { values: vec![Accumulator::default(); rule.inputs.len()], ..Tally::default() }
+    }
+
     /// Adds what a message says.
     pub fn add(&mut self, sight: &Sight<'_>, rule: &JobRule) {
-        let Some(readings) = sight.readings() else { return };
         self.values.resize(rule.inputs.len(), Accumulator::default());
-        let mut next = 0;
-        for (index, input) in rule.inputs.iter().enumerate() {
-            match input.plain() {
-                Some(plain) => {
-                    next = self.add_plain(index, &rule.quantities[plain], next, readings, sight, rule);
-                }
-                None => self.add_derived(index, input, sight, rule),
-            }
-        }
-    }
-
-    /// Adds the readings of a quantity; returns the place behind them, where that of the next input likely is:
-    /// devices repeat themselves, and so do jobs.
-    fn add_plain(
-        &mut self,
-        input: usize,
-        quantity: &Quantity,
-        guess: usize,
-        readings: &[Reading],
-        sight: &Sight<'_>,
-        rule: &JobRule,
-    ) -> usize {
-        let wants = rule.inputs[input].wants;
-        let (before, behind) = readings.split_at(guess.min(readings.len()));
-        let mut place = guess;
-        for (index, reading) in (guess..).zip(behind).chain((0..).zip(before)) {
-            if reading.quantity == *quantity && sight.is_taken(reading.quality.flag, rule) {
-                self.values[input].add(sight.message.event_time, reading.value, reading.quality, wants);
-                place = index + 1;
-            }
-        }
-        place
-    }
-
-    /// Adds a number that is made of several readings. One that can't be told is a reading that is not usable.
-    fn add_derived(&mut self, index: usize, input: &Input, sight: &Sight<'_>, rule: &JobRule) {
-        let Some(quality) = sight.quality(input, rule) else { return };
-        if !sight.is_taken(quality.flag, rule) {
-            return;
-        }
-        let (value, quality) = match sight.value(input, rule) {
-            Some(value) => (value, quality),
-            None => (0.0, Quality { flag: Flag::Bad, ..quality }),
-        };
-        self.values[index].add(sight.message.event_time, value, quality, input.wants);
+        let at = sight.message.event_time;
+        values_of(sight, rule, |input, value, quality| {
+            self.values[input].add(at, value, quality, rule.inputs[input].wants);
+        });
     }
 
     /// Adds what another holds.
@@ -86,4 +49,53 @@ impl Tally {
         self.values.resize(other.values.len(), Accumulator::default());
         self.values.iter_mut().zip(&other.values).for_each(|(to, from)| to.merge(from));
     }
+}
+
+/// Gives `take` what a message says to a job: the place of each input, its value, and how good that is.
+pub fn values_of(sight: &Sight<'_>, rule: &JobRule, mut take: impl FnMut(usize, f64, Quality)) {
+    let Some(readings) = sight.readings() else { return };
+    let mut next = 0;
+    for (index, input) in rule.inputs.iter().enumerate() {
+        match input.plain() {
+            Some(plain) => {
+                let quantity = &rule.quantities[plain];
+                next = plain_values(quantity, next, readings, sight, rule, |value, quality| {
+                    take(index, value, quality);
+                });
+            }
+            None => derived_value(input, sight, rule).into_iter().for_each(|(value, quality)| {
+                take(index, value, quality);
+            }),
+        }
+    }
+}
+
+/// The readings of a quantity; returns the place behind them, where that of the next input likely is: devices repeat
+/// themselves, and so do jobs.
+fn plain_values(
+    quantity: &Quantity,
+    guess: usize,
+    readings: &[Reading],
+    sight: &Sight<'_>,
+    rule: &JobRule,
+    mut take: impl FnMut(f64, Quality),
+) -> usize {
+    let (before, behind) = readings.split_at(guess.min(readings.len()));
+    let mut place = guess;
+    for (index, reading) in (guess..).zip(behind).chain((0..).zip(before)) {
+        if reading.quantity == *quantity && sight.is_taken(reading.quality.flag, rule) {
+            take(reading.value, reading.quality);
+            place = index + 1;
+        }
+    }
+    place
+}
+
+/// A number that is made of several readings. One that can't be told is a reading that is not usable.
+fn derived_value(input: &Input, sight: &Sight<'_>, rule: &JobRule) -> Option<(f64, Quality)> {
+    let quality = sight.quality(input, rule).filter(|quality| sight.is_taken(quality.flag, rule))?;
+    Some(match sight.value(input, rule) {
+        Some(value) => (value, quality),
+        None => (0.0, Quality { flag: Flag::Bad, ..quality }),
+    })
 }
