@@ -1,6 +1,8 @@
 //! Sums that are exact, so that neither the order of arrival nor merging shows in the last bit.
 
-use minicbor::{Decode, Encode};
+use minicbor::decode::Error as DecodeError;
+use minicbor::encode::{Error as EncodeError, Write};
+use minicbor::{Decode, Decoder, Encode, Encoder};
 
 /// The exact sum of any numbers of magnitude up to [`ExactSum::MOST`], in any order.
 ///
@@ -9,8 +11,8 @@ use minicbor::{Decode, Encode};
 /// where a value goes depends on the value alone. State is bounded: at most some 40 partials, usually none.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct ExactSum {
-    #[cbor(n(0), with = "fixed")]
-    fixed: i128,
+    #[n(0)]
+    fixed: Fixed,
     #[n(1)]
     odd: Option<Box<Partials>>,
 }
@@ -32,7 +34,7 @@ impl ExactSum {
         let shift = (bits >> 52 & 0x7ff) as i32 - UNIT_EXPONENT;
         if (0..=MAX_SHIFT).contains(&shift) {
             let mantissa = i128::from(bits & ((1 << 52) - 1) | 1 << 52) << shift;
-            self.fixed += if value < 0.0 { -mantissa } else { mantissa };
+            self.fixed.add(if value < 0.0 { -mantissa } else { mantissa });
         } else if value != 0.0 {
             self.odd.get_or_insert_default().add(value);
         }
@@ -40,7 +42,7 @@ impl ExactSum {
 
     /// Adds what another sum holds.
     pub fn merge(&mut self, other: &ExactSum) {
-        self.fixed += other.fixed;
+        self.fixed.add(other.fixed.get());
         for partial in other.odd.iter().flat_map(|odd| &odd.0) {
             self.odd.get_or_insert_default().add(*partial);
         }
@@ -70,12 +72,13 @@ impl ExactSum {
 
     /// The double next to the exact sum; of two equally near ones the even. Never −0.
     pub fn round(&self) -> f64 {
-        let Some(odd) = &self.odd else { return self.fixed as f64 * UNIT };
+        let fixed = self.fixed.get();
+        let Some(odd) = &self.odd else { return fixed as f64 * UNIT };
         let mut partials = odd.clone();
         for place in 0..3 {
-            let digit = (self.fixed.unsigned_abs() >> (48 * place)) as u64 & ((1 << 48) - 1);
+            let digit = (fixed.unsigned_abs() >> (48 * place)) as u64 & ((1 << 48) - 1);
             let piece = digit as f64 * f64::from_bits((1023 - 70 + 48 * place) << 52);
-            partials.add(if self.fixed < 0 { -piece } else { piece });
+            partials.add(if fixed < 0 { -piece } else { piece });
         }
         partials.round()
     }
@@ -137,22 +140,37 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
     (sum, small - (sum - large))
 }
 
-/// How the fixed part stands in bytes.
-mod fixed {
-    use minicbor::decode::{Decoder, Error as DecodeError};
-    use minicbor::encode::{Encoder, Error as EncodeError, Write};
+/// A whole number of 128 bits in two halves: an `i128` stands at multiples of 16 bytes, and whatever holds one is
+/// larger for that.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fixed {
+    low: u64,
+    high: i64,
+}
 
-    pub fn encode<C, W: Write>(
-        value: &i128,
-        to: &mut Encoder<W>,
-        _: &mut C,
-    ) -> Result<(), EncodeError<W::Error>> {
-        to.bytes(&value.to_be_bytes())?.ok()
+impl Fixed {
+    fn get(self) -> i128 {
+        i128::from(self.high) << 64 | i128::from(self.low)
     }
 
-    pub fn decode<C>(from: &mut Decoder<'_>, _: &mut C) -> Result<i128, DecodeError> {
+    fn add(&mut self, number: i128) {
+        let sum = self.get() + number;
+        (self.low, self.high) = (sum as u64, (sum >> 64) as i64);
+    }
+}
+
+impl<C> Encode<C> for Fixed {
+    fn encode<W: Write>(&self, to: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        to.bytes(&self.get().to_be_bytes())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Fixed {
+    fn decode(from: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
         let bytes = from.bytes()?.try_into().map_err(|_| DecodeError::message("16 bytes make a number"))?;
-        Ok(i128::from_be_bytes(bytes))
+        let mut fixed = Fixed::default();
+        fixed.add(i128::from_be_bytes(bytes));
+        Ok(fixed)
     }
 }
 
