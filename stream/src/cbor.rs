@@ -142,6 +142,15 @@ impl<T: Plain> Plain for Option<T> {
     }
 }
 
+impl<T: Plain> Plain for Box<T> {
+    fn put<W: Write>(&self, to: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {
+        T::put(self, to)
+    }
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        T::take(from).map(Box::new)
+    }
+}
+
 impl<T: Plain> Plain for Vec<T> {
     fn put<W: Write>(&self, to: &mut Encoder<W>) -> Result<(), EncodeError<W::Error>> {
         to.array(self.len() as u64)?;

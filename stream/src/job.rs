@@ -29,6 +29,19 @@ pub trait Job: Send {
     /// The state of a partition, to be given to [`Job::restore`] after a restart.
     fn snapshot(&self, partition: u32) -> Vec<u8>;
 
+    /// Begins to take the state of a partition as it is now, while [`Job::run`] goes on; a snapshot that has begun
+    /// before is given up. [`Job::go_on_with_snapshot`] is asked at once, and then between records.
+    fn begin_snapshot(&mut self, partition: u32) {
+        let _ = partition;
+    }
+
+    /// Takes `most` more pieces of the state (devices), and gives it once it is whole. A job whose state is small gives
+    /// it at once.
+    fn go_on_with_snapshot(&mut self, partition: u32, most: usize) -> Option<Vec<u8>> {
+        let _ = most;
+        Some(self.snapshot(partition))
+    }
+
     /// Begins with a partition: from a snapshot, or from nothing.
     ///
     /// # Errors

@@ -50,8 +50,8 @@ impl Progress {
         self.next.saturating_sub(self.snapshot)
     }
 
-    /// The commit held a snapshot.
-    pub(crate) fn snapshot_taken(&mut self) {
-        self.snapshot = self.next;
+    /// The commit held a snapshot of what was below `offset`.
+    pub(crate) fn snapshot_taken(&mut self, offset: Offset) {
+        self.snapshot = offset;
     }
 }

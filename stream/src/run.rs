@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a changed alert waits for what else there is to be committed.
 const ALERT_WAIT: Duration = Duration::from_millis(2);
+/// Devices of a snapshot that are taken at a time: about a millisecond.
+const SLICE: usize = 1000;
 
 /// Runs `job` over `pipe` until `stop`, or until no more will come.
 ///
@@ -52,12 +54,30 @@ pub async fn run<P: Producer>(
         out,
         partitions,
         snapshots,
+        begun: BTreeMap::new(),
+        taken: Vec::new(),
         waiting: 0,
         due,
         is_urgent: false,
     };
     worker.work(stop).await?;
-    worker.commit(true).await
+    worker.commit(Snapshots::ALL).await
+}
+
+/// Which snapshots a commit begins.
+#[derive(Clone, Copy)]
+struct Snapshots {
+    /// Of partitions that have moved by so many records since their last one.
+    moved: u64,
+    /// How many devices are taken before the commit. What is left is taken while records go on, and committed then.
+    slice: usize,
+}
+
+impl Snapshots {
+    /// Of everything that has moved, whole.
+    const ALL: Snapshots = Snapshots { moved: 1, slice: usize::MAX };
+    /// Of everything that has moved.
+    const DUE: Snapshots = Snapshots { moved: 1, slice: SLICE };
 }
 
 struct Worker<I, J, P> {
@@ -70,6 +90,10 @@ struct Worker<I, J, P> {
     /// Where we stand in each of our input partitions.
     partitions: BTreeMap<u32, Progress>,
     snapshots: Interval,
+    /// Snapshots that are being taken, by partition, and of where.
+    begun: BTreeMap<u32, Offset>,
+    /// Those that are whole and wait for the next commit.
+    taken: Vec<(u32, Snapshot)>,
     /// Records processed since the last commit.
     waiting: usize,
     /// When they are committed at the latest.
@@ -84,13 +108,14 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                () = elapsed(&mut self.due) => self.commit(false).await?,
-                _ = self.snapshots.tick() => self.commit(true).await?,
+                () = elapsed(&mut self.due) => self.commit(self.far()).await?,
+                _ = self.snapshots.tick() => self.commit(Snapshots::DUE).await?,
                 () = tick(&mut self.ticking) => {}
                 delivery = self.pipe.poll() => match self.in_log(delivery)? {
                     Some(delivery) => self.take(delivery).await?,
                     None => return Ok(()),
                 },
+                () = tokio::task::yield_now(), if !self.begun.is_empty() => self.go_on(SLICE),
             }
         }
     }
@@ -103,8 +128,10 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
             Delivery::Revoked { partition } => self.revoke(partition).await,
             Delivery::Records(fetched) => {
                 self.process(&fetched);
+                // As many devices as records, so that it is done some time however much comes.
+                self.go_on(fetched.batch.len());
                 match self.is_full() {
-                    true => self.commit(false).await,
+                    true => self.commit(self.far()).await,
                     false => Ok(()),
                 }
             }
@@ -124,6 +151,7 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
             return self.give_up(partition, reason).await;
         }
         let from = snapshot.map(|snapshot| snapshot.offset);
+        self.begun.remove(&partition);
         tracing::debug!(job = self.job.name(), partition, snapshot = from, committed, "partition assigned");
         self.partitions.insert(partition, Progress::new(from, committed));
         if let Some(ticking) = &mut self.ticking {
@@ -144,7 +172,7 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
 
     async fn revoke(&mut self, partition: u32) -> Result<(), StreamError> {
         // With states, so that who takes over has nothing to run again.
-        self.commit(true).await?;
+        self.commit(Snapshots::ALL).await?;
         self.partitions.remove(&partition);
         self.job.revoke(partition);
         if let Some(ticking) = &mut self.ticking {
@@ -227,13 +255,17 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
         self.waiting >= self.options.commit_records || self.out.len_bytes() >= self.options.commit_bytes
     }
 
-    /// Commits what has been processed. `with_snapshots`: of every partition that has moved since its last one, not
-    /// only of those that moved far.
-    async fn commit(&mut self, with_snapshots: bool) -> Result<(), StreamError> {
+    /// Snapshots of partitions that have moved far, so that a silent replay stays short.
+    fn far(&self) -> Snapshots {
+        Snapshots { moved: self.options.snapshot_records.max(1), slice: SLICE }
+    }
+
+    /// Commits what has been processed, and snapshots that are whole.
+    async fn commit(&mut self, snapshots: Snapshots) -> Result<(), StreamError> {
         self.due = None;
         self.is_urgent = false;
         self.waiting = 0;
-        let least = if with_snapshots { 1 } else { self.options.snapshot_records.max(1) };
+        self.begin_snapshots(snapshots);
         let commit = Commit {
             outputs: self.out.take(),
             offsets: self
@@ -241,31 +273,58 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
                 .iter()
                 .filter_map(|(n, progress)| Some((*n, progress.to_commit()?)))
                 .collect(),
-            snapshots: self.snapshots(least),
+            snapshots: std::mem::take(&mut self.taken),
         };
         if commit.outputs.is_empty() && commit.offsets.is_empty() && commit.snapshots.is_empty() {
             return Ok(());
         }
-        let sizes: Vec<_> = commit.snapshots.iter().map(|(n, snapshot)| (*n, snapshot.bytes.len())).collect();
+        let size = |(n, snapshot): &(u32, Snapshot)| (*n, snapshot.offset, snapshot.bytes.len());
+        let sizes: Vec<_> = commit.snapshots.iter().map(size).collect();
         let committed = self.pipe.commit(commit).await;
         self.in_log(committed)?;
         self.partitions.values_mut().for_each(Progress::committed);
-        for (partition, bytes) in sizes {
-            self.partitions.entry(partition).and_modify(Progress::snapshot_taken);
+        for (partition, offset, bytes) in sizes {
+            self.partitions.entry(partition).and_modify(|progress| progress.snapshot_taken(offset));
             self.metrics.snapshot(self.job.name(), partition, bytes);
         }
         self.metrics.committed(self.job.name());
         Ok(())
     }
 
-    /// Snapshots of the partitions that have moved by at least so many records since their last one.
-    fn snapshots(&self, least: u64) -> Vec<(u32, Snapshot)> {
-        let moved = self.partitions.iter().filter(|(_, progress)| progress.since_snapshot() >= least);
-        let snapshot = |(partition, progress): (&u32, &Progress)| {
-            let bytes = self.job.snapshot(*partition);
-            (*partition, Snapshot { offset: progress.next, bytes })
-        };
-        moved.map(snapshot).collect()
+    /// Begins snapshots of partitions as they are now. One that is being taken goes on, unless all must be whole.
+    fn begin_snapshots(&mut self, Snapshots { moved, slice }: Snapshots) {
+        let is_whole = slice == usize::MAX;
+        for (partition, progress) in &self.partitions {
+            let is_waiting = self.taken.iter().any(|(taken, _)| taken == partition);
+            let is_going_on = !is_whole && (is_waiting || self.begun.contains_key(partition));
+            if progress.since_snapshot() >= moved && !is_going_on {
+                self.taken.retain(|(taken, _)| taken != partition);
+                self.job.begin_snapshot(*partition);
+                self.begun.insert(*partition, progress.next);
+            }
+        }
+        self.take_pieces(slice);
+    }
+
+    /// Goes on with snapshots between records; what is whole then is committed with what comes next.
+    fn go_on(&mut self, slice: usize) {
+        if self.take_pieces(slice) && self.due.is_none() {
+            self.due = Some(Box::pin(sleep(self.options.commit_interval)));
+        }
+    }
+
+    /// Takes so many devices more of each; returns whether a snapshot is whole now.
+    fn take_pieces(&mut self, most: usize) -> bool {
+        let before = self.taken.len();
+        let Worker { begun, taken, job, .. } = self;
+        begun.retain(|partition, offset| match job.go_on_with_snapshot(*partition, most) {
+            Some(bytes) => {
+                taken.push((*partition, Snapshot { offset: *offset, bytes }));
+                false
+            }
+            None => true,
+        });
+        taken.len() > before
     }
 
     fn in_log<T>(&self, result: Result<T, LogError>) -> Result<T, StreamError> {

@@ -49,16 +49,19 @@ impl Job for AreaJob {
     }
 
     fn snapshot(&self, partition: u32) -> Vec<u8> {
-        match self.partitions.get(&partition) {
-            Some(state) => snapshot::seal(NAME, self.fingerprint, state),
-            None => snapshot::seal(NAME, self.fingerprint, &Partition::default()),
-        }
+        let mut bytes = snapshot::begin(NAME, self.fingerprint);
+        let encoded = match self.partitions.get(&partition) {
+            Some(state) => minicbor::encode(state, &mut bytes),
+            None => minicbor::encode(Partition::default(), &mut bytes),
+        };
+        encoded.expect("a Vec takes everything");
+        bytes
     }
 
     fn restore(&mut self, partition: u32, bytes: Option<&[u8]>) -> Result<(), StateError> {
         self.partitions.remove(&partition);
         let Some(bytes) = bytes else { return Ok(()) };
-        let state = snapshot::open(bytes, NAME, self.fingerprint)?;
+        let state = snapshot::open(bytes, NAME, self.fingerprint)?.decode()?;
         self.partitions.insert(partition, state);
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! The device job: `telemetry` in, keyed by device; `observations`, `aggregates` and `alerts` out.
 
+mod capture;
 mod clock;
 mod config;
 mod context;
 mod deadlines;
+mod devices;
 mod duplicates;
 mod jobs;
 mod ledger;
@@ -70,17 +72,28 @@ impl Job for DeviceJob {
     }
 
     fn snapshot(&self, partition: u32) -> Vec<u8> {
+        let bytes = snapshot::begin(NAME, self.fingerprint);
         match self.partitions.get(&partition) {
-            Some(state) => snapshot::seal(NAME, self.fingerprint, state),
-            None => snapshot::seal(NAME, self.fingerprint, &Partition::default()),
+            Some(state) => state.snapshot(bytes),
+            None => Partition::default().snapshot(bytes),
         }
+    }
+
+    fn begin_snapshot(&mut self, partition: u32) {
+        let bytes = snapshot::begin(NAME, self.fingerprint);
+        self.partitions.entry(partition).or_default().begin_capture(bytes);
+    }
+
+    fn go_on_with_snapshot(&mut self, partition: u32, most: usize) -> Option<Vec<u8>> {
+        self.partitions.get_mut(&partition)?.go_on(most)
     }
 
     fn restore(&mut self, partition: u32, bytes: Option<&[u8]>) -> Result<(), StateError> {
         self.partitions.remove(&partition);
         let Some(bytes) = bytes else { return Ok(()) };
-        let state: Partition = snapshot::open(bytes, NAME, self.fingerprint)?;
-        self.partitions.insert(partition, state.restored(&self.context));
+        let mut state = snapshot::open(bytes, NAME, self.fingerprint)?;
+        let state = Partition::restore(&mut state, &self.context)?;
+        self.partitions.insert(partition, state);
         Ok(())
     }
 

@@ -10,18 +10,17 @@ use minicbor::{Decode, Encode};
 use records::{Name, Offset, Origin};
 
 /// How far the devices of a partition have been read from each spool. Empty where gateways append directly.
-#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[derive(Clone, Debug, Default)]
 pub struct Origins {
     /// In the order of their first appearance: a few for each gateway.
-    #[n(0)]
     spools: Vec<Spool>,
     /// By the number of the device.
-    #[n(1)]
     marks: Vec<Vec<Mark>>,
 }
 
+/// Where a forwarder reads.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-struct Spool {
+pub struct Spool {
     #[cbor(n(0), with = "cbor")]
     gateway: Name,
     #[n(1)]
@@ -30,7 +29,7 @@ struct Spool {
 
 /// All records of a device up to here have been run.
 #[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
-struct Mark {
+pub struct Mark {
     /// Index into `spools`.
     #[n(0)]
     spool: u32,
@@ -54,9 +53,30 @@ impl Origins {
         true
     }
 
-    /// Whether a forwarder has brought something of this device.
-    pub fn knows(&self, device: usize) -> bool {
-        self.marks.get(device).is_some_and(|marks| !marks.is_empty())
+    /// Nothing has been read from these spools, whose numbers are those of before.
+    pub fn new(spools: Vec<Spool>) -> Origins {
+        Origins { spools, marks: Vec::new() }
+    }
+
+    /// What has been read from, in the order of its numbers.
+    pub fn spools(&self) -> &[Spool] {
+        &self.spools
+    }
+
+    /// How far a device has been read from each.
+    pub fn of(&self, device: usize) -> &[Mark] {
+        self.marks.get(device).map_or(&[], Vec::as_slice)
+    }
+
+    /// Puts back what [`Origins::of`] gave.
+    pub fn set(&mut self, device: usize, marks: Vec<Mark>) {
+        if marks.is_empty() {
+            return;
+        }
+        if self.marks.len() <= device {
+            self.marks.resize(device + 1, Vec::new());
+        }
+        self.marks[device] = marks;
     }
 
     fn spool(&mut self, origin: Origin<'_>) -> u32 {
@@ -86,9 +106,9 @@ mod tests {
     #[test]
     fn what_is_not_beyond_the_greatest_offset_has_been_run() {
         let mut origins = Origins::default();
-        assert!(!origins.knows(3));
+        assert!(origins.of(3).is_empty());
         check(&mut origins, 3, ("a", 1, 0), true);
-        assert!(origins.knows(3) && !origins.knows(2));
+        assert!(origins.of(3).len() == 1 && origins.of(2).is_empty());
         check(&mut origins, 3, ("a", 1, 0), false);
         check(&mut origins, 3, ("a", 1, 7), true);
         check(&mut origins, 3, ("a", 1, 6), false);

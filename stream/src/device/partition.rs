@@ -5,15 +5,15 @@
 
 use super::context::Context;
 use super::deadlines::Deadlines;
+use super::devices::{self, Devices};
 use super::duplicates::{Arrival, Gap};
-use super::origins::Origins;
 use super::state::DeviceState;
 use crate::counts::Fact;
 use crate::index::Index;
 use crate::outputs::Outputs;
-use minicbor::{Decode, Encode};
+use minicbor::decode::Error as DecodeError;
+use minicbor::{Decode, Decoder, Encode, Encoder};
 use records::{AccountItem, Action, Device, Name, Observation, Origin, Record, Subject, Tick, Timestamp};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Ticks for the area job are this far apart while records come.
@@ -21,37 +21,34 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 const INSTANT: Duration = Duration::from_millis(1);
 
 /// The state of one partition.
-#[derive(Clone, Debug, Encode, Decode)]
+#[derive(Debug)]
 pub struct Partition {
-    /// By number.
-    #[n(0)]
-    devices: Vec<DeviceState>,
+    devices: Devices,
     /// The greatest ingest time of a record or tick.
-    #[cbor(n(1), with = "crate::cbor")]
     clock: Timestamp,
     /// What the area job was told last: everything up to here has been written.
-    #[cbor(n(2), with = "crate::cbor")]
     told: Timestamp,
-    /// What forwarders have brought.
-    #[cbor(n(3), default)]
-    origins: Origins,
-    /// Numbers of devices that are forgotten, for those that come.
-    #[n(4)]
-    vacant: BTreeSet<usize>,
-    #[cbor(skip)]
     index: Index,
-    #[cbor(skip)]
     deadlines: Deadlines,
+}
+
+/// What a snapshot holds before the devices.
+#[derive(Encode, Decode)]
+struct Head {
+    #[cbor(n(0), with = "crate::cbor")]
+    clock: Timestamp,
+    #[cbor(n(1), with = "crate::cbor")]
+    told: Timestamp,
+    #[n(2)]
+    devices: devices::Head,
 }
 
 impl Default for Partition {
     fn default() -> Self {
         Partition {
-            devices: Vec::new(),
+            devices: Devices::default(),
             clock: Timestamp::MIN,
             told: Timestamp::MIN,
-            origins: Origins::default(),
-            vacant: BTreeSet::new(),
             index: Index::default(),
             deadlines: Deadlines::default(),
         }
@@ -59,18 +56,44 @@ impl Default for Partition {
 }
 
 impl Partition {
-    /// Builds again what a snapshot leaves out.
-    pub fn restored(mut self, context: &Context) -> Partition {
-        for index in 0..self.devices.len() {
-            if self.vacant.contains(&index) {
-                continue;
-            }
-            let devices = &self.devices;
-            self.index.add(devices[index].id(), index, |number| devices[number].id());
-            self.devices[index].restored(context);
-            self.schedule(index, context);
+    /// Begins a snapshot of the partition as it is now, behind `bytes`. One that has begun before is given up.
+    pub fn begin_capture(&mut self, bytes: Vec<u8>) {
+        let bytes = self.head(bytes);
+        self.devices.begin_capture(bytes);
+    }
+
+    /// Goes on with it by so many devices; gives it once it is whole.
+    pub fn go_on(&mut self, most: usize) -> Option<Vec<u8>> {
+        self.devices.go_on(most)
+    }
+
+    /// A snapshot at once, behind `bytes`.
+    pub fn snapshot(&self, bytes: Vec<u8>) -> Vec<u8> {
+        self.devices.snapshot(self.head(bytes))
+    }
+
+    fn head(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        let head = Head { clock: self.clock, told: self.told, devices: self.devices.head() };
+        let mut to = Encoder::new(&mut bytes);
+        to.array(2).and_then(|to| to.encode(head)).expect("a Vec takes everything");
+        bytes
+    }
+
+    /// Reads a snapshot.
+    pub fn restore(from: &mut Decoder<'_>, context: &Context) -> Result<Partition, DecodeError> {
+        if from.array()? != Some(2) {
+            return Err(DecodeError::message("a partition is a head and its devices"));
         }
-        self
+        let Head { clock, told, devices } = from.decode()?;
+        let devices = Devices::restore(devices, from)?;
+        let mut partition = Partition { devices, clock, told, ..Partition::default() };
+        for number in partition.devices.numbers() {
+            let devices = &partition.devices;
+            partition.index.add(devices.get(number).id(), number, |number| devices.get(number).id());
+            partition.devices.get_mut(number).restored(context);
+            partition.schedule(number, context);
+        }
+        Ok(partition)
     }
 
     /// Whether a forwarded record of the device `key` has not been run before; notes that it is now.
@@ -78,9 +101,9 @@ impl Partition {
         // What is under no device's name is no device's record, and is left aside as such.
         let Ok(device) = std::str::from_utf8(key) else { return true };
         let index = self.known(device).unwrap_or_else(|| self.index_of(&Name::new(device)));
-        let is_new = self.origins.admit(index, origin);
+        let is_new = self.devices.admit(index, origin);
         if !is_new {
-            let ledger = &mut self.devices[index].ledger;
+            let ledger = &mut self.devices.get_mut(index).ledger;
             [AccountItem::Received, AccountItem::Resent].into_iter().for_each(|item| ledger.note(item, 1));
         }
         is_new
@@ -115,18 +138,18 @@ impl Partition {
         out.count(Fact::Observation);
         self.clock = self.clock.max(message.ingest_time);
         let index = self.index_of(&message.device);
-        if self.devices[index].idle_from(context).is_some_and(|idle| idle <= message.ingest_time) {
+        if self.devices.get(index).idle_from(context).is_some_and(|idle| idle <= message.ingest_time) {
             // As if it were a stranger, whether or not the neighbours have shown already how late it is.
             self.expire(index, message.ingest_time, context, out);
         }
-        self.devices[index].receive(message.ingest_time, context, out);
+        self.devices.get_mut(index).receive(message.ingest_time, context, out);
         let is_new = self.is_new(index, &message, out);
         if !is_new {
             return self.schedule(index, context);
         }
         let as_of = self.as_of(index, message.ingest_time, out);
         self.expire(index, as_of, context, out);
-        self.devices[index].observe(message, as_of, context, out);
+        self.devices.get_mut(index).observe(message, as_of, context, out);
         self.schedule(index, context);
     }
 
@@ -135,7 +158,7 @@ impl Partition {
             out.count(Fact::Unsequenced);
             return true;
         };
-        let device = &mut self.devices[index];
+        let device = self.devices.get_mut(index);
         let arrival = device.seen.mark(message.epoch, sequence);
         let (fact, item) = match arrival {
             Arrival::New(Gap::Same) => return true,
@@ -154,7 +177,7 @@ impl Partition {
         let index = self.index_of(&entry.id);
         // What is due before it is decided by what was known of the device until then.
         self.expire(index, entry.updated_at, context, out);
-        let state = &mut self.devices[index];
+        let state = self.devices.get_mut(index);
         if state.entry().is_some_and(|known| known.updated_at >= entry.updated_at) {
             out.count(Fact::StaleDevice);
             return;
@@ -177,7 +200,7 @@ impl Partition {
         let alert = index.and_then(|index| {
             let as_of = self.as_of(index, action.at, out);
             self.expire(index, as_of, context, out);
-            self.devices[index].act(action, as_of, context)
+            self.devices.get_mut(index).act(action, as_of, context)
         });
         match alert {
             Some(alert) => out.alert(&alert),
@@ -187,49 +210,31 @@ impl Partition {
 
     fn index_of(&mut self, device: &Name) -> usize {
         self.known(device).unwrap_or_else(|| {
-            let state = DeviceState::new(device.clone());
-            let number = match self.vacant.pop_first() {
-                Some(number) => {
-                    self.devices[number] = state;
-                    number
-                }
-                None => {
-                    self.devices.push(state);
-                    self.devices.len() - 1
-                }
-            };
+            let number = self.devices.add(DeviceState::new(device.clone()));
             let devices = &self.devices;
-            self.index.add(device, number, |number| devices[number].id());
+            self.index.add(device, number, |number| devices.get(number).id());
             number
         })
     }
 
     /// Gives the place of a device of which nothing is known to whoever comes.
     fn forget(&mut self, index: usize) {
-        if !self.devices[index].is_forgotten() || self.origins.knows(index) {
+        if !self.devices.get(index).is_forgotten() || self.devices.has_origin(index) {
             return;
         }
         let devices = &self.devices;
-        self.index.remove(devices[index].id(), |number| devices[number].id());
-        self.devices[index] = DeviceState::new(Name::default());
-        self.vacant.insert(index);
-        while self.vacant.last().is_some_and(|last| last + 1 == self.devices.len()) {
-            self.vacant.pop_last();
-            self.devices.pop();
-        }
-        if self.devices.len() < self.devices.capacity() / 4 {
-            self.devices.shrink_to(self.devices.len() * 2);
-        }
+        self.index.remove(devices.get(index).id(), |number| devices.get(number).id());
+        self.devices.remove(index);
     }
 
     fn known(&self, device: &str) -> Option<usize> {
-        self.index.get(device, |number| self.devices[number].id())
+        self.index.get(device, |number| self.devices.get(number).id())
     }
 
     /// The `as_of` of what a message or an action causes: when it was taken, but never before an earlier one of the device, and
     /// never where the area job believes to know everything already.
     fn as_of(&self, index: usize, ingest_time: Timestamp, out: &mut Outputs) -> Timestamp {
-        let mut as_of = ingest_time.max(self.devices[index].heard());
+        let mut as_of = ingest_time.max(self.devices.get(index).heard());
         if as_of <= self.told {
             out.count(Fact::SteppedBack);
             as_of = self.told + INSTANT;
@@ -239,7 +244,7 @@ impl Partition {
 
     /// Lets the deadlines of a device up to `now` pass before something new is known of it.
     fn expire(&mut self, index: usize, now: Timestamp, context: &Context, out: &mut Outputs) {
-        let device = &mut self.devices[index];
+        let device = self.devices.get_mut(index);
         while let Some(deadline) = device.deadline(context).filter(|deadline| *deadline <= now) {
             device.expire(deadline, context, out);
         }
@@ -249,8 +254,10 @@ impl Partition {
     fn expire_due(&mut self, context: &Context, out: &mut Outputs) {
         let now = self.clock - context.config.slack;
         while let Some((at, index)) = self.deadlines.pop_due(now) {
-            let device = self.devices.get_mut(index).filter(|device| device.scheduled == Some(at));
-            let Some(device) = device else { continue };
+            if self.devices.find(index).is_none_or(|device| device.scheduled != Some(at)) {
+                continue;
+            }
+            let device = self.devices.get_mut(index);
             device.scheduled = None;
             if device.deadline(context) == Some(at) {
                 device.expire(at, context, out);
@@ -263,7 +270,7 @@ impl Partition {
     /// Sees to it that a device is looked at no later than its deadline. A deadline that has moved back is noticed
     /// then, so that a device that speaks often costs nothing here.
     fn schedule(&mut self, index: usize, context: &Context) {
-        let device = &mut self.devices[index];
+        let device = self.devices.get_mut(index);
         let Some(deadline) = device.deadline(context) else { return };
         if device.scheduled.is_none_or(|scheduled| deadline < scheduled) {
             device.scheduled = Some(deadline);

@@ -14,12 +14,18 @@ pub struct Silence(#[n(0)] Lives);
 
 impl Silence {
     /// When a device that was last heard at `heard` has been silent for long enough to reach a level. Nobody waits
-    /// for a device that is disabled or was never heard.
-    pub fn deadline(&self, whom: Whom<'_>, heard: Timestamp, context: &Context) -> Option<Timestamp> {
-        if heard == Timestamp::MIN || whom.entry.is_some_and(|entry| !entry.is_enabled) {
+    /// for a device that is disabled or was never heard. `rules`: those about its family.
+    pub fn deadline(
+        &self,
+        whom: Whom<'_>,
+        heard: Timestamp,
+        rules: &[usize],
+        context: &Context,
+    ) -> Option<Timestamp> {
+        if rules.is_empty() || heard == Timestamp::MIN || whom.entry.is_some_and(|entry| !entry.is_enabled) {
             return None;
         }
-        let rules = context.absences_of(whom.family()).iter();
+        let rules = rules.iter();
         rules.filter_map(|rule| Some(heard + self.next(*rule, &context.rules.absences[*rule])?)).min()
     }
 

@@ -1,8 +1,10 @@
 //! One device: how far it has come, its windows, and what is made of them.
 
 mod expiry;
+mod facts;
+mod rows;
 
-use super::clock::{ClockModel, Fault, Judgement, Step, Verdict};
+use super::clock::{ClockModel, Verdict};
 use super::config::Times;
 use super::context::Context;
 use super::duplicates::Seen;
@@ -14,14 +16,13 @@ use super::panes::Panes;
 use super::pipeline::{Pipeline, Whom};
 use super::quality::{self, RuleOf};
 use super::silence::Silence;
-use super::window::Cell;
 use crate::counts::Fact;
 use crate::outputs::Outputs;
 use crate::rule::QualityRule;
 use minicbor::{Decode, Encode};
 use records::{
-    AccountItem, Action, Aggregate, Alert, Body, Device, Family, Flag, Name, Observation, Quantity, Reading,
-    Subject, Test, Timestamp, Window,
+    AccountItem, Action, Alert, Body, Device, Family, Flag, Name, Observation, Quantity, Reading, Timestamp,
+    Window,
 };
 
 /// Everything that is remembered of a device. Nothing in it depends on other devices.
@@ -30,7 +31,7 @@ pub struct DeviceState {
     #[cbor(n(0), with = "crate::cbor")]
     id: Name,
     #[cbor(n(1), with = "crate::cbor")]
-    entry: Option<Device>,
+    entry: Option<Box<Device>>,
     /// Its messages.
     #[n(2)]
     pub seen: Seen,
@@ -66,6 +67,9 @@ pub struct DeviceState {
     /// It said nothing for so long that its state was let go.
     #[n(14)]
     is_idle: bool,
+    /// Of its entry, which stands somewhere else.
+    #[cbor(skip)]
+    family: Option<Family>,
     /// What is expected of its values where it stands, by the limits of its entry.
     #[cbor(skip)]
     site: Option<Box<[QualityRule]>>,
@@ -80,6 +84,7 @@ impl DeviceState {
         DeviceState {
             id,
             entry: None,
+            family: None,
             seen: Seen::default(),
             newest: Timestamp::MIN,
             heard: Timestamp::MIN,
@@ -109,17 +114,18 @@ impl DeviceState {
 
     /// Its registry entry.
     pub fn entry(&self) -> Option<&Device> {
-        self.entry.as_ref()
+        self.entry.as_deref()
     }
 
     /// Takes a newer registry entry.
     pub fn set_entry(&mut self, entry: Device, context: &Context) {
-        self.entry = Some(entry);
+        self.entry = Some(Box::new(entry));
         self.restored(context);
     }
 
     /// Builds again what a snapshot leaves out.
     pub fn restored(&mut self, context: &Context) {
+        self.family = self.entry.as_ref().map(|entry| entry.family);
         let entry = self.entry.as_ref().filter(|entry| !entry.limits.is_empty());
         self.site = entry.map(|entry| {
             let of_family = |quantity: &Quantity| context.quality_of(entry.family, quantity.code()?);
@@ -144,12 +150,12 @@ impl DeviceState {
         out: &mut Outputs,
     ) {
         self.heard = self.heard.max(as_of);
-        let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
+        let whom = Whom { id: &self.id, entry: self.entry.as_deref() };
         self.silence.end(whom, as_of, context, out);
         let verdict = self.judge_clock(&mut message, context, out);
         self.newest = self.newest.max(message.event_time);
         let times = *self.times(context);
-        let window = Window::tumbling(message.event_time, context.rules.windows.of(self.whom().family()));
+        let window = Window::tumbling(message.event_time, context.rules.windows.of(self.family()));
         let progress = self.progress(&times);
         let forgotten_to = (progress - times.allowed_lateness).max(self.let_go_to);
         message.is_late = window.end <= forgotten_to;
@@ -169,7 +175,7 @@ impl DeviceState {
 
     /// Whether its messages must be put in order.
     fn depends_on_order(&self, context: &Context) -> bool {
-        self.ordered.is_some() || self.site.is_some() || context.depends_on_order(self.whom().family())
+        self.ordered.is_some() || self.site.is_some() || context.depends_on_order(self.family())
     }
 
     /// A message takes its turn, and so do those that waited for it.
@@ -188,7 +194,7 @@ impl DeviceState {
         run: impl FnOnce(&mut Ordered, RuleOf<'_>, &mut dyn FnMut(Arrived)),
     ) {
         let mut ordered = self.ordered.take().unwrap_or_default();
-        let (family, site) = (self.whom().family(), self.site.take());
+        let (family, site) = (self.family(), self.site.take());
         let rule_of = |code: u16| rule_of(site.as_deref(), family, code, context);
         run(&mut ordered, &rule_of, &mut |arrived| self.accept(arrived, as_of, context, out));
         (self.ordered, self.site) = (Some(ordered), site);
@@ -197,16 +203,16 @@ impl DeviceState {
     /// Takes a message that has had its turn: passes it on, and adds it to its windows.
     fn accept(&mut self, arrived: Arrived, as_of: Timestamp, context: &Context, out: &mut Outputs) {
         let Arrived { message, verdict, forgotten_to, .. } = arrived;
-        count_tests(&message, out);
+        facts::count_tests(&message, out);
         self.note_values(&message);
         out.observation(&message);
         if !message.is_late {
-            let size = context.rules.windows.of(self.whom().family());
+            let size = context.rules.windows.of(self.family());
             let window = Window::tumbling(message.event_time, size);
             self.gather(&message.body, window, verdict, as_of, context, out);
         }
         if let Body::TagReads(_) = message.body {
-            let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
+            let whom = Whom { id: &self.id, entry: self.entry.as_deref() };
             self.pipeline.tag_reads(whom, &message, as_of, context, out);
         }
         self.run_jobs(&message, forgotten_to, as_of, context, out);
@@ -229,7 +235,7 @@ impl DeviceState {
         context: &Context,
         out: &mut Outputs,
     ) {
-        for job in context.jobs_of(self.whom().family()) {
+        for job in context.jobs_of(self.family()) {
             let mut late = 0;
             if message.event_time < self.let_go_to {
                 out.count(Fact::JobLate);
@@ -252,7 +258,7 @@ impl DeviceState {
         run: impl FnOnce(&mut Jobs, Whom<'_>, &mut jobs::Tell<'_>),
     ) {
         let DeviceState { id, entry, jobs, .. } = self;
-        let whom = Whom { id, entry: entry.as_ref() };
+        let whom = Whom { id, entry: entry.as_deref() };
         run(jobs, whom, &mut |told| {
             jobs::write(whom, &told, as_of, context, out);
         });
@@ -261,16 +267,16 @@ impl DeviceState {
     /// Gives a message its event time.
     fn judge_clock(&mut self, message: &mut Observation, context: &Context, out: &mut Outputs) -> Verdict {
         let config = &context.config.clock;
-        let judgement = self.clock.judge(message, config.policy(self.whom().family()), config);
+        let judgement = self.clock.judge(message, config.policy(self.family()), config);
         message.event_time = judgement.event_time;
-        count_clock(&judgement, out);
+        facts::count_clock(&judgement, out);
         judgement.verdict
     }
 
     /// Judges every reading by itself.
     fn judge(&self, message: &mut Observation, verdict: Verdict, context: &Context, out: &mut Outputs) {
         let Body::Readings(readings) = &mut message.body else { return };
-        let (family, site) = (self.whom().family(), self.site.as_deref());
+        let (family, site) = (self.family(), self.site.as_deref());
         let mut failed = 0;
         for reading in readings {
             let rule = reading.quantity.code().and_then(|code| rule_of(site, family, code, context));
@@ -281,17 +287,22 @@ impl DeviceState {
 
     /// An operator acts on one of its alerts, as of which we know at `as_of`.
     pub fn act(&mut self, action: &Action, as_of: Timestamp, context: &Context) -> Option<Alert> {
-        let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
+        let whom = Whom { id: &self.id, entry: self.entry.as_deref() };
         let by_window = self.pipeline.act(whom, action, as_of, context);
         by_window.or_else(|| self.silence.act(whom, action, as_of, context))
     }
 
+    /// What it is; [`Family::Other`] while nobody has said.
+    fn family(&self) -> Family {
+        self.family.unwrap_or(Family::Other)
+    }
+
     fn whom(&self) -> Whom<'_> {
-        Whom { id: &self.id, entry: self.entry.as_ref() }
+        Whom { id: &self.id, entry: self.entry.as_deref() }
     }
 
     fn times<'c>(&self, context: &'c Context) -> &'c Times {
-        context.times(self.whom().family())
+        context.times(self.family())
     }
 
     /// How far the device has come by its own word, event time.
@@ -329,48 +340,25 @@ impl DeviceState {
         if readings.is_empty() {
             return;
         }
-        let (pane, has_closed) = self.panes.pane(window);
-        let refused = pane.add(readings, context.config.max_quantities);
-        out.count_many(Fact::SeriesRefused, refused);
-        if has_closed {
-            self.ledger.note(AccountItem::LateRevised, 1);
-            self.revise(window, readings, as_of, context, out);
-        }
+        let DeviceState { id, entry, panes, pipeline, ledger, .. } = self;
+        let whom = Whom { id, entry: entry.as_deref() };
+        panes.change(window, |pane, has_closed| {
+            let refused = pane.add(readings, context.config.max_quantities);
+            out.count_many(Fact::SeriesRefused, refused);
+            if has_closed {
+                ledger.note(AccountItem::LateRevised, 1);
+                rows::revise(pane, readings, whom, pipeline, as_of, context, out);
+            }
+        });
     }
 
     /// Closes what ends up to `to`, in order.
     fn close(&mut self, to: Timestamp, as_of: Timestamp, context: &Context, out: &mut Outputs) {
         let DeviceState { id, entry, panes, pipeline, .. } = self;
-        let whom = Whom { id, entry: entry.as_ref() };
-        for pane in panes.close(to) {
-            let span = pane.span();
-            for cell in pane.cells_mut() {
-                out.count(Fact::WindowClosed);
-                pipeline.window(whom, &row(whom, span, cell, as_of, context), context, out);
-            }
-        }
+        let whom = Whom { id, entry: entry.as_deref() };
+        panes.close(to, |pane| rows::give(pane, whom, pipeline, as_of, context, out));
         pipeline.advance(whom, to, as_of, context, out);
         self.tell(as_of, context, out, |jobs, _, tell| jobs.close(to, &context.rules.jobs, tell));
-    }
-
-    /// Gives out again what late readings changed, by quantity.
-    fn revise(
-        &mut self,
-        window: Window,
-        readings: &[Reading],
-        as_of: Timestamp,
-        context: &Context,
-        out: &mut Outputs,
-    ) {
-        let DeviceState { id, entry, panes, pipeline, .. } = self;
-        let whom = Whom { id, entry: entry.as_ref() };
-        let counts = |reading: &Reading| reading.quality.flag != Flag::Missing;
-        for cell in panes.pane(window).0.cells_mut() {
-            if readings.iter().any(|reading| counts(reading) && reading.quantity == cell.quantity) {
-                out.count(if cell.emissions == 0 { Fact::WindowClosed } else { Fact::WindowRevised });
-                pipeline.window(whom, &row(whom, window, cell, as_of, context), context, out);
-            }
-        }
     }
 
     /// Forgets closed windows that take no more readings; jobs tell first what is due by this progress.
@@ -383,28 +371,6 @@ impl DeviceState {
     }
 }
 
-fn count_clock(judgement: &Judgement, out: &mut Outputs) {
-    match judgement.fault {
-        Some(Fault::TooOld) => out.count(Fact::ClockTooOld),
-        Some(Fault::InFuture) => out.count(Fact::ClockInFuture),
-        Some(Fault::Behind) => out.count(Fact::ClockBehind),
-        Some(Fault::Seconds) => out.count(Fact::ClockInSeconds),
-        None => {}
-    }
-    match judgement.verdict {
-        Verdict::Corrected => out.count(Fact::ClockCorrected),
-        Verdict::Doubted => out.count(Fact::ClockDoubted),
-        Verdict::Trusted | Verdict::Absent => {}
-    }
-    match judgement.step {
-        Some(Step::Reset) => out.count(Fact::ClockReset),
-        Some(Step::Zone) => out.count(Fact::ClockZone),
-        Some(Step::Set) => out.count(Fact::ClockSet),
-        Some(Step::Astray) => out.count(Fact::ClockAstray),
-        None => {}
-    }
-}
-
 /// What is expected of a quantity: where the device stands, or of its family.
 fn rule_of<'r>(
     site: Option<&'r [QualityRule]>,
@@ -414,44 +380,4 @@ fn rule_of<'r>(
 ) -> Option<&'r QualityRule> {
     let own = site.and_then(|rules| rules.iter().find(|rule| rule.quantity.code() == Some(code)));
     own.or_else(|| context.quality_of(family, code))
-}
-
-/// Counts what the tests that depend on order have found.
-fn count_tests(message: &Observation, out: &mut Outputs) {
-    let Body::Readings(readings) = &message.body else { return };
-    if readings.iter().all(|reading| reading.quality.tests == 0) {
-        return;
-    }
-    for (test, fact) in [
-        (Test::Gap, Fact::AfterGap),
-        (Test::Spike, Fact::Spike),
-        (Test::Rate, Fact::TooFast),
-        (Test::FlatLine, Fact::FlatLine),
-    ] {
-        out.count_many(fact, readings.iter().filter(|reading| reading.quality.has_failed(test)).count());
-    }
-}
-
-/// A series' window as it stands.
-fn row(whom: Whom<'_>, window: Window, cell: &mut Cell, as_of: Timestamp, context: &Context) -> Aggregate {
-    let revision = cell.emissions;
-    cell.emissions = cell.emissions.saturating_add(1);
-    let sum = cell.sum.round();
-    let (mean, min, max) =
-        if cell.good == 0 { (0.0, 0.0, 0.0) } else { (sum / f64::from(cell.good), cell.min, cell.max) };
-    Aggregate {
-        subject: Subject::Device(whom.id.clone()),
-        area: whom.area(),
-        quantity: cell.quantity.clone(),
-        window,
-        revision,
-        count: cell.count,
-        good: cell.good,
-        sum,
-        mean,
-        min,
-        max,
-        as_of,
-        is_backfill: window.end + context.config.backfill_after < as_of,
-    }
 }

@@ -17,10 +17,15 @@ impl DeviceState {
 
     /// When something closes or is said.
     fn due(&self, context: &Context) -> Option<Timestamp> {
-        let silent = self.silence.deadline(self.whom(), self.heard, context);
+        let silent = self.silent_at(context);
         let turn = self.ordered.as_ref().and_then(|ordered| ordered.deadline());
         let told = self.ledger.deadline();
         self.patience_ends(context).into_iter().chain(silent).chain(turn).chain(told).min()
+    }
+
+    fn silent_at(&self, context: &Context) -> Option<Timestamp> {
+        let rules = context.absences_of(self.family());
+        self.silence.deadline(self.whom(), self.heard, rules, context)
     }
 
     fn patience_ends(&self, context: &Context) -> Option<Timestamp> {
@@ -46,8 +51,8 @@ impl DeviceState {
         if let Some(end) = self.next_end(context).filter(|_| is_over) {
             return self.close(end, deadline, context, out);
         }
-        let whom = Whom { id: &self.id, entry: self.entry.as_ref() };
-        if self.silence.deadline(whom, self.heard, context).is_some_and(|due| due <= deadline) {
+        let whom = Whom { id: &self.id, entry: self.entry.as_deref() };
+        if self.silent_at(context).is_some_and(|due| due <= deadline) {
             self.silence.expire(whom, self.heard, deadline, context, out);
         }
     }
