@@ -1,6 +1,7 @@
 //! What the device job knows beside its state; the same for every partition.
 
 use super::config::{DeviceConfig, Times};
+use super::watch::Watch;
 use crate::outputs::Partitions;
 use crate::rule::{Concern, QualityRule, Ruleset};
 use records::{Family, Quantity};
@@ -15,8 +16,8 @@ pub struct Context {
     pub partitions: Partitions,
     /// What tag reads are counted as.
     pub tag_reads: Quantity,
-    /// Threshold rules by family: places in the rules file.
-    by_family: [Vec<usize>; Family::ALL.len()],
+    /// Threshold rules by family.
+    watches: [Watch; Family::ALL.len()],
     /// Rules on silence by family: places in the rules file.
     absences: [Vec<usize>; Family::ALL.len()],
     /// User-defined jobs by family: places in the rules file.
@@ -30,10 +31,6 @@ pub struct Context {
 impl Context {
     /// Sorts the rules.
     pub fn new(config: DeviceConfig, rules: Ruleset, partitions: Partitions) -> Context {
-        let mut by_family = [const { Vec::new() }; Family::ALL.len()];
-        for (index, rule) in rules.thresholds.iter().enumerate() {
-            by_family[rule.family as usize].push(index);
-        }
         let mut absences = [const { Vec::new() }; Family::ALL.len()];
         for (index, rule) in rules.absences.iter().enumerate() {
             absences[rule.family as usize].push(index);
@@ -53,6 +50,7 @@ impl Context {
             has_order[rule.family as usize] |= rule.depends_on_order();
         }
         Context {
+            watches: Family::ALL.map(|family| Watch::new(family, &rules.thresholds)),
             config,
             rules,
             partitions,
@@ -61,7 +59,6 @@ impl Context {
             qualities,
             has_order,
             tag_reads: Quantity::from_name("tag_reads"),
-            by_family,
         }
     }
 
@@ -91,9 +88,8 @@ impl Context {
         self.has_order[family as usize]
     }
 
-    /// The threshold rules about a quantity of a family.
-    pub fn rules_of(&self, family: Family, quantity: &Quantity) -> impl Iterator<Item = usize> {
-        let rules = self.by_family[family as usize].iter().copied();
-        rules.filter(move |rule| self.rules.thresholds[*rule].quantity == *quantity)
+    /// The threshold rules about a family.
+    pub fn watch(&self, family: Family) -> &Watch {
+        &self.watches[family as usize]
     }
 }

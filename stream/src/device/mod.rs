@@ -18,6 +18,7 @@ mod pipeline;
 mod quality;
 mod silence;
 mod state;
+mod watch;
 mod window;
 
 pub use clock::{ClockConfig, Policy};

@@ -1,6 +1,7 @@
 //! What is made of a device's closed windows and tag reads, use case by use case.
 
 use super::context::Context;
+use super::watch::Looked;
 use crate::counts::Fact;
 use crate::domain::tags::{Merger, Place};
 use crate::domain::{air, plant, weather};
@@ -16,9 +17,12 @@ pub struct Pipeline {
     rain: Option<Box<weather::RainSum>>,
     #[n(1)]
     tags: Option<Box<Merger>>,
-    /// One per rule that has looked at the device.
+    /// One per rule that has an alert, or may come to one.
     #[n(2)]
     lives: Lives,
+    /// How far all rules have looked.
+    #[n(3)]
+    looked: Looked,
 }
 
 /// Whom it is about.
@@ -169,17 +173,24 @@ impl Pipeline {
         context: &Context,
         out: &mut Outputs,
     ) {
-        if row.revision > 0 || row.good == 0 {
+        if row.revision > 0 || row.good == 0 || !row.mean.is_finite() {
             return;
         }
-        for rule in context.rules_of(whom.family(), &row.quantity) {
+        let Some(watched) = context.watch(whom.family()).of(&row.quantity) else { return };
+        let is_new = self.looked.look(&row.quantity, row.window.end);
+        let rules = &context.rules.thresholds;
+        let is_about = |rule: &ThresholdRule| rule.family == whom.family() && rule.quantity == row.quantity;
+        let alive = self.lives.rules().filter(|rule| is_about(&rules[*rule as usize]));
+        for rule in watched.looking(row.mean, is_new, is_active, alive) {
+            let rule = rule as usize;
             let (span, value) = (row.window, row.mean);
             let (as_of, is_backfill) = (row.as_of, row.is_backfill);
             let seen = Seen { span, value, is_active, as_of, is_backfill, words };
-            let about = whom.about(&context.rules.thresholds[rule], &row.subject, &row.area);
+            let about = whom.about(&rules[rule], &row.subject, &row.area);
             if let Some(alert) = self.lives.of(rule).observe(&about, &seen) {
                 out.alert(&alert);
             }
+            self.lives.forget_at_rest(rule);
         }
     }
 }

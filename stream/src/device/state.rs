@@ -8,7 +8,7 @@ use super::clock::{ClockModel, Verdict};
 use super::config::Times;
 use super::context::Context;
 use super::duplicates::Seen;
-use super::jobs::{self, Jobs, Sight};
+use super::jobs::{self, Concerned, Jobs, Sight};
 use super::ledger::Ledger;
 use super::order::Arrived;
 use super::ordered::{Now, Ordered};
@@ -73,6 +73,9 @@ pub struct DeviceState {
     /// What is expected of its values where it stands, by the limits of its entry.
     #[cbor(skip)]
     site: Option<Box<[QualityRule]>>,
+    /// Which jobs its messages are shown to, once there are any.
+    #[cbor(skip)]
+    concerned: Option<Box<Concerned>>,
     /// When somebody will look at [`DeviceState::deadline`]; never later than that.
     #[cbor(skip)]
     pub scheduled: Option<Timestamp>,
@@ -98,6 +101,7 @@ impl DeviceState {
             let_go_to: Timestamp::MIN,
             is_idle: false,
             site: None,
+            concerned: None,
             scheduled: None,
         }
     }
@@ -125,6 +129,7 @@ impl DeviceState {
 
     /// Builds again what a snapshot leaves out.
     pub fn restored(&mut self, context: &Context) {
+        self.concerned = None;
         self.family = self.entry.as_ref().map(|entry| entry.family);
         let entry = self.entry.as_ref().filter(|entry| !entry.limits.is_empty());
         self.site = entry.map(|entry| {
@@ -235,7 +240,12 @@ impl DeviceState {
         context: &Context,
         out: &mut Outputs,
     ) {
-        for job in context.jobs_of(self.family()) {
+        let Body::Readings(readings) = &message.body else { return };
+        if context.jobs_of(self.family()).is_empty() {
+            return;
+        }
+        let mut concerned = self.concerned.take().unwrap_or_default();
+        for job in concerned.jobs(readings, self.whom(), context) {
             let mut late = 0;
             if message.event_time < self.let_go_to {
                 out.count(Fact::JobLate);
@@ -243,10 +253,12 @@ impl DeviceState {
             }
             self.tell(as_of, context, out, |jobs, whom, tell| {
                 let sight = Sight { message, whom };
-                late += usize::from(jobs.observe(*job, &sight, forgotten_to, &context.rules.jobs, tell));
+                let job = *job as usize;
+                late += usize::from(jobs.observe(job, &sight, forgotten_to, &context.rules.jobs, tell));
             });
             out.count_many(Fact::JobLate, late);
         }
+        self.concerned = Some(concerned);
     }
 
     /// Lets jobs tell, and writes what they do.

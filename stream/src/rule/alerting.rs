@@ -127,6 +127,11 @@ impl AlertLife {
         Some(Alert { actor: Some(action.actor.clone()), note, ..alert })
     }
 
+    /// Whether it remembers nothing but how far it has looked.
+    pub fn is_at_rest(&self) -> bool {
+        self.open.is_none() && self.view.is_none() && self.ladder.is_at_rest()
+    }
+
     /// How many levels of the rule are on.
     pub fn height(&self) -> usize {
         self.ladder.height()

@@ -2,7 +2,7 @@
 
 use super::calendar::{Calendar, CalendarUnit};
 use super::fields::Fields;
-use super::select::{Statistics, of_family, read_condition, read_number};
+use super::select::{AboutDevice, Statistics, of_device, of_family, read_condition, read_number};
 use super::threshold::read_quantity;
 use super::windowing::Windowing;
 use crate::aggregate::{Function, Wants};
@@ -135,6 +135,15 @@ impl JobRule {
     /// What it makes of devices of a family.
     pub fn concern(&self, family: Family) -> &Concern {
         &self.concerns[family as usize]
+    }
+
+    /// Whether it may be about readings of a device.
+    pub fn may_concern(&self, device: &impl AboutDevice) -> bool {
+        match self.concern(device.family()) {
+            Concern::None => false,
+            Concern::All => true,
+            Concern::Some(condition) => of_device(condition, device) != Some(false),
+        }
     }
 }
 

@@ -139,6 +139,11 @@ impl Ladder {
         Some(Step { change, severity: rule.levels[level].severity, level, threshold, since, at })
     }
 
+    /// Whether no level is on, and none is about to be.
+    pub fn is_at_rest(&self) -> bool {
+        self.switches.iter().all(|switch| *switch == Switch::default())
+    }
+
     /// How many levels are on.
     pub fn height(&self) -> usize {
         self.switches.iter().take_while(|switch| switch.is_on).count()

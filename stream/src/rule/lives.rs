@@ -38,6 +38,16 @@ impl Lives {
         &mut self.0[index].life
     }
 
+    /// The rules that have an alert, or may come to one.
+    pub fn rules(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().map(|life| life.rule)
+    }
+
+    /// Forgets the alert of a rule if it is over and nothing has begun anew.
+    pub fn forget_at_rest(&mut self, rule: usize) {
+        self.0.retain(|life| life.rule as usize != rule || !life.life.is_at_rest());
+    }
+
     /// Whether any alert is raised.
     pub fn is_raised(&self) -> bool {
         self.0.iter().any(|life| life.life.height() > 0)

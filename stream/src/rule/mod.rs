@@ -30,7 +30,7 @@ pub use lives::Lives;
 pub use output::Finding;
 pub use quality::{Flat, QualityRule};
 pub use ruleset::{AirRule, PlantRule, QueueRule, RainRule, RouteRule, Ruleset, TagRule, Windows};
-pub use select::{About as AboutReading, Seen as SeenReading};
+pub use select::{About as AboutReading, AboutDevice, Seen as SeenReading};
 pub use template::{Template, Word};
 pub use threshold::{Direction, Level, ThresholdRule};
 pub use view::{Sight, View, ViewRule};

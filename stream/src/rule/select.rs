@@ -12,19 +12,9 @@ const TEXTS: [&str; 5] = ["family", "area", "device", "label", "quality"];
 const FAMILY: u32 = 0;
 
 /// What is known of one reading of one message of a device.
-pub trait About {
+pub trait About: AboutDevice {
     /// The value of a quantity in the message.
     fn quantity(&self, quantity: &Quantity) -> Option<f64>;
-    /// The device's place along its road or line.
-    fn rank(&self) -> u32;
-    /// What the device is.
-    fn family(&self) -> Family;
-    /// Where it belongs.
-    fn area(&self) -> &str;
-    /// Its name.
-    fn device(&self) -> &str;
-    /// What people call it.
-    fn label(&self) -> &str;
     /// How good the reading is.
     fn flag(&self) -> Flag;
 }
@@ -65,6 +55,43 @@ fn quality_name(flag: Flag) -> &'static str {
         Flag::Bad => "bad",
         Flag::Missing => "missing",
     }
+}
+
+/// What is known of a device, whatever it says.
+pub trait AboutDevice {
+    /// Its place along its road or line.
+    fn rank(&self) -> u32;
+    /// What it is.
+    fn family(&self) -> Family;
+    /// Where it belongs.
+    fn area(&self) -> &str;
+    /// Its name.
+    fn device(&self) -> &str;
+    /// What people call it.
+    fn label(&self) -> &str;
+}
+
+/// Knows a device and no reading of it.
+struct OfDevice<'a, A>(&'a A);
+
+impl<A: AboutDevice> Scope for OfDevice<'_, A> {
+    fn number(&self, variable: u32) -> Option<f64> {
+        (variable == RANK).then(|| f64::from(self.0.rank()))
+    }
+    fn text(&self, variable: u32) -> Option<&str> {
+        match *TEXTS.get(variable as usize)? {
+            "family" => Some(self.0.family().name()),
+            "area" => Some(self.0.area()),
+            "device" => Some(self.0.device()),
+            "label" => Some(self.0.label()),
+            _ => None,
+        }
+    }
+}
+
+/// What a condition says of all readings of a device, if that is known beforehand.
+pub fn of_device(condition: &Condition, device: &impl AboutDevice) -> Option<bool> {
+    condition.of(&OfDevice(device))
 }
 
 /// Knows the family of a device and nothing else.

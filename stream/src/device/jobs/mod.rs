@@ -1,5 +1,6 @@
 //! User-defined jobs of one device: each a windowing and what it keeps.
 
+mod concerned;
 mod counted;
 mod kept;
 mod row;
@@ -10,6 +11,7 @@ mod tally;
 
 use super::config::Times;
 use crate::rule::{JobRule, Windowing};
+pub use concerned::Concerned;
 use counted::Counted;
 use minicbor::{Decode, Encode};
 use records::{Timestamp, Window};

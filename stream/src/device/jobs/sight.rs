@@ -1,7 +1,7 @@
 //! A message as the expressions of jobs see it.
 
 use crate::device::pipeline::Whom;
-use crate::rule::{AboutReading, Concern, Input, JobRule, SeenReading};
+use crate::rule::{AboutDevice, AboutReading, Concern, Input, JobRule, SeenReading};
 
 use records::{Body, ExactSum, Family, Flag, Observation, Quality, Quantity, Reading};
 
@@ -69,22 +69,43 @@ impl AboutReading for One<'_> {
     fn quantity(&self, quantity: &Quantity) -> Option<f64> {
         self.sight.reading(quantity).map(|reading| reading.value)
     }
+    fn flag(&self) -> Flag {
+        self.flag
+    }
+}
+
+impl AboutDevice for One<'_> {
     fn rank(&self) -> u32 {
-        self.sight.whom.entry.map_or(0, |entry| entry.rank)
+        self.sight.whom.rank()
     }
     fn family(&self) -> Family {
         self.sight.whom.family()
     }
     fn area(&self) -> &str {
-        self.sight.whom.entry.map_or("", |entry| &entry.area)
+        AboutDevice::area(&self.sight.whom)
     }
     fn device(&self) -> &str {
-        self.sight.whom.id
+        self.sight.whom.device()
     }
     fn label(&self) -> &str {
-        self.sight.whom.entry.map_or("", |entry| &entry.label)
+        self.sight.whom.label()
     }
-    fn flag(&self) -> Flag {
-        self.flag
+}
+
+impl AboutDevice for Whom<'_> {
+    fn rank(&self) -> u32 {
+        self.entry.map_or(0, |entry| entry.rank)
+    }
+    fn family(&self) -> Family {
+        Whom::family(self)
+    }
+    fn area(&self) -> &str {
+        self.entry.map_or("", |entry| &entry.area)
+    }
+    fn device(&self) -> &str {
+        self.id
+    }
+    fn label(&self) -> &str {
+        self.entry.map_or("", |entry| &entry.label)
     }
 }
