@@ -8,6 +8,7 @@ mod import;
 pub mod ledger;
 pub mod log;
 pub mod password;
+pub mod replay;
 pub mod store;
 pub mod subscriber;
 pub mod topic;
@@ -17,6 +18,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use gateway::Registry;
+use records::Timestamp;
 
 use crate::config::Config;
 use crate::folder::Folder;
@@ -73,6 +75,12 @@ pub fn load(file: Option<&Path>) -> Result<Config, Failure> {
 /// It can't be opened.
 pub fn open_registry(folder: &Folder) -> Result<Registry, Failure> {
     Registry::open(&folder.registry()).map_err(|error| Failure::because("registry", &error))
+}
+
+/// A time as people write it (RFC 3339).
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let at: jiff::Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    Ok(Timestamp(at.as_millisecond()))
 }
 
 fn plural(count: usize) -> &'static str {

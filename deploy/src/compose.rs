@@ -31,6 +31,7 @@ use crate::engine::Engine;
 use crate::folder::Folder;
 use crate::role::Role;
 use crate::supervise::{Ending, Supervisor};
+pub(crate) use jobs::{device_config, shares};
 use listeners::Listeners;
 
 /// All stages together have this long to stop.
@@ -171,6 +172,6 @@ impl Sluice {
     }
 }
 
-fn registered<T>(metrics: Result<T, prometheus::Error>) -> Result<T, Failure> {
+pub(crate) fn registered<T>(metrics: Result<T, prometheus::Error>) -> Result<T, Failure> {
     metrics.map_err(|error| Failure::because("metrics", &error))
 }

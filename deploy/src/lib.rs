@@ -16,6 +16,7 @@ pub mod engine;
 pub mod fences;
 pub mod patient;
 pub mod refill;
+pub mod replay;
 
 pub mod compose;
 pub mod supervise;

@@ -64,6 +64,8 @@ enum Command {
     Store(command::store::Command),
     /// Print what became of every message, by hour and device, also while the server runs
     Ledger(command::ledger::Arguments),
+    /// Run history again by the same or other rules, and print which alerts would have been otherwise; touches nothing
+    Replay(command::replay::Arguments),
     /// Look into the log's file and copy it, also while the server runs
     Log(command::log::Arguments),
     /// Make the topics on a Kafka cluster, and look at them
@@ -95,6 +97,7 @@ fn main() -> ExitCode {
         Command::Subscriber(subscriber) => command::subscriber::run(config, subscriber),
         Command::Store(store) => command::store::run(config, store),
         Command::Ledger(ledger) => command::ledger::run(config, ledger),
+        Command::Replay(replay) => command::replay::run(config, replay),
         Command::Log(log) => command::log::run(config, log),
         Command::Topic(topic) => command::topic::run(config, &topic),
         Command::Password => command::password::run(),

@@ -27,7 +27,7 @@ mod fnv;
 mod index;
 mod metrics;
 
-pub use area::{AreaConfig, AreaJob};
+pub use area::{AreaConfig, AreaJob, PastActions};
 pub use counts::{Counts, Fact};
 pub use device::{ClockConfig, DeviceConfig, DeviceJob, FamilyTimes, Policy, Times};
 pub use error::StreamError;

@@ -87,15 +87,14 @@ impl Outputs {
         }
     }
 
-    /// Passes a registry entry on, to those who read observations and to the job of an area.
-    pub fn device(&mut self, device: &Device, area: &Name) {
+    /// Passes a registry entry on to those who read observations.
+    pub fn device(&mut self, device: &Device) {
         if !self.is_silent {
             push(&mut self.observations, &device.id, |to| device.encode(to));
-            self.device_to_area(device, area);
         }
     }
 
-    /// Passes a registry entry on to the job of an area alone.
+    /// Passes a registry entry on to the job of an area.
     pub fn device_to_area(&mut self, device: &Device, area: &Name) {
         if !self.is_silent {
             push(&mut self.aggregates, area, |to| device.encode(to));

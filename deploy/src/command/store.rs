@@ -29,10 +29,10 @@ pub enum Command {
     /// Write days anew from the log: those of damaged files, or those named; Sluice must not be running
     Rebuild {
         /// Days from this time on (RFC 3339), whole days by UTC
-        #[arg(long, requires = "to", value_parser = instant)]
+        #[arg(long, requires = "to", value_parser = super::instant)]
         from: Option<Timestamp>,
         /// Days before this time
-        #[arg(long, requires = "from", value_parser = instant)]
+        #[arg(long, requires = "from", value_parser = super::instant)]
         to: Option<Timestamp>,
         /// Everything, from all that the log has
         #[arg(long, conflicts_with_all = ["from", "to"])]
@@ -125,11 +125,6 @@ fn said(Refilled { rows, missed }: &Refilled) {
     for (at, records) in missed {
         println!("{at}: {records} records that the series have not are no longer on the log");
     }
-}
-
-fn instant(text: &str) -> Result<Timestamp, String> {
-    let at: jiff::Timestamp = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    Ok(Timestamp(at.as_millisecond()))
 }
 
 fn copied(result: Result<Copied, CopyError>, to: &Path) -> Result<(), Failure> {

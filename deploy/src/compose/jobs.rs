@@ -129,7 +129,8 @@ where
     }
 }
 
-fn device_config(config: &Config) -> DeviceConfig {
+/// How the device job judges time, by the configuration.
+pub(crate) fn device_config(config: &Config) -> DeviceConfig {
     let (ledger_every, idle_after) = (config.stream.ledger_every, config.stream.idle_after);
     let mut device =
         DeviceConfig { clock: config.clock.clone(), ledger_every, idle_after, ..Default::default() };
@@ -148,7 +149,7 @@ fn stream_options(config: &Config) -> stream::Options {
 }
 
 /// The partitions `0..count` in at most `workers` runs of nearly equal length.
-fn shares(count: u32, workers: u32) -> impl Iterator<Item = Range<u32>> {
+pub(crate) fn shares(count: u32, workers: u32) -> impl Iterator<Item = Range<u32>> {
     let workers = workers.clamp(1, count.max(1));
     (0..workers).map(move |worker| count * worker / workers..count * (worker + 1) / workers)
 }

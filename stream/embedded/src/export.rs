@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use records::{Entry, Offset, Topic, TopicPartition};
+use records::{Entry, Fetched, Offset, Topic, TopicPartition};
 
 use crate::error::InspectError;
+use crate::history::History;
 use crate::stored::Stored;
 
 /// Which records.
@@ -31,25 +32,24 @@ pub fn export(
     selection: Selection,
     mut each: impl FnMut(TopicPartition, Offset, Entry<'_>) -> std::io::Result<()>,
 ) -> Result<u64, InspectError> {
-    let stored = Stored::open(dir)?;
+    let mut stored = Stored::open(dir)?;
     let mut count = 0;
     let is_wanted = |at: &TopicPartition| selection.partition.is_none_or(|number| number == at.partition);
     for at in stored.partitions(Some(selection.topic)).into_iter().filter(is_wanted) {
-        let extent = stored.extent(at)?;
-        let mut position = selection.from.max(extent.first);
-        let end = extent.next.min(position.saturating_add(selection.limit));
-        loop {
-            let rows = stored.rows(at, position, end)?;
-            let Some(last) = rows.last() else { break };
-            for row in &rows {
-                let records = (row.first..).zip(row.batch.entries());
-                for (offset, entry) in records.filter(|(offset, _)| (position..end).contains(offset)) {
-                    each(at, offset, entry).map_err(InspectError::Output)?;
-                    count += 1;
-                }
+        let mut history = History::of(stored, at, selection.from)?;
+        let wanted = history.position()..history.position().saturating_add(selection.limit);
+        while history.position() < wanted.end {
+            let fetched = history.fetch()?;
+            if fetched.is_empty() {
+                break;
             }
-            position = last.next();
+            let records = fetched.iter().flat_map(Fetched::entries);
+            for (offset, entry) in records.filter(|(offset, _)| wanted.contains(offset)) {
+                each(at, offset, entry).map_err(InspectError::Output)?;
+                count += 1;
+            }
         }
+        stored = history.into_stored();
     }
     Ok(count)
 }

@@ -33,6 +33,7 @@ mod writer;
 
 mod backup;
 mod export;
+mod history;
 mod stored;
 mod survey;
 mod verify;
@@ -40,6 +41,7 @@ mod verify;
 pub use backup::backup;
 pub use error::{InspectError, OpenError};
 pub use export::{Selection, export};
+pub use history::History;
 pub use log::{Clock, Log};
 pub use metrics::Metrics;
 pub use options::{Options, OverBudget, Retention, TopicOptions};

@@ -50,4 +50,4 @@ pub use topics::{Cleanup, TopicPlan, TopicPlans};
 
 /// How often a job over this log should commit: a transaction costs the brokers a few writes whatever it holds.
 pub const COMMIT_INTERVAL: std::time::Duration = std::time::Duration::from_millis(200);
-pub use viewer::{Start, ViewError, view};
+pub use viewer::{Start, ViewError, view, view_partition};

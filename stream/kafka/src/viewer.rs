@@ -55,6 +55,30 @@ pub fn view(
     topic: Topic,
     start: Start,
     follow: bool,
+    each: impl FnMut(TopicPartition, Offset, Entry<'_>) -> std::io::Result<()>,
+) -> Result<(), ViewError> {
+    look(options, topic, None, start, follow, each)
+}
+
+/// The same of one partition, until all that is there was handed out.
+///
+/// # Errors
+/// See [`ViewError`].
+pub fn view_partition(
+    options: &Options,
+    at: TopicPartition,
+    start: Start,
+    each: impl FnMut(TopicPartition, Offset, Entry<'_>) -> std::io::Result<()>,
+) -> Result<(), ViewError> {
+    look(options, at.topic, Some(at.partition), start, false, each)
+}
+
+fn look(
+    options: &Options,
+    topic: Topic,
+    partition: Option<u32>,
+    start: Start,
+    follow: bool,
     mut each: impl FnMut(TopicPartition, Offset, Entry<'_>) -> std::io::Result<()>,
 ) -> Result<(), ViewError> {
     let context = Asking { tokens: options.security.tokens.clone() };
@@ -62,7 +86,7 @@ pub fn view(
     let consumer: BaseConsumer<Asking> =
         BaseConsumer::from_config_and_context(&config, context).map_err(ConnectError::Settings)?;
     let names = Names::new(&options.prefix);
-    let list = beginnings(&consumer, names.of(topic), start)
+    let list = beginnings(&consumer, names.of(topic), partition, start)
         .map_err(|source| ConnectError::Unavailable { brokers: options.brokers.clone(), source })?;
     let mut unread: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
     consumer.assign(&list).map_err(ViewError::Read)?;
@@ -87,6 +111,7 @@ pub fn view(
 fn beginnings(
     consumer: &BaseConsumer<Asking>,
     topic: &str,
+    partition: Option<u32>,
     start: Start,
 ) -> Result<TopicPartitionList, KafkaError> {
     let at = match start {
@@ -98,8 +123,9 @@ fn beginnings(
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
     let mut list = TopicPartitionList::new();
-    for partition in partitions {
-        list.add_partition_offset(topic, partition.id(), at)?;
+    let is_wanted = |id: i32| partition.is_none_or(|number| number == id.unsigned_abs());
+    for id in partitions.map(|partition| partition.id()).filter(|id| is_wanted(*id)) {
+        list.add_partition_offset(topic, id, at)?;
     }
     if let Start::At(_) = start { consumer.offsets_for_times(list, PATIENCE) } else { Ok(list) }
 }

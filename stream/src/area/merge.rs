@@ -38,12 +38,18 @@ impl Default for Merge {
 impl Merge {
     /// Takes a row. Returns whether its place had passed already; it then gets the next one.
     pub fn add(&mut self, mut row: Row) -> bool {
-        let is_late = row.as_of() <= self.released_to;
+        let place = self.place(row.as_of());
+        let is_late = place != row.as_of();
         if is_late {
-            row.set_as_of(self.released_to + Duration::from_millis(1));
+            row.set_as_of(place);
         }
-        self.waiting.0.entry(row.as_of()).or_default().push(row);
+        self.waiting.0.entry(place).or_default().push(row);
         is_late
+    }
+
+    /// Where a row of that `as_of` that comes now can be.
+    pub fn place(&self, as_of: Timestamp) -> Timestamp {
+        if as_of > self.released_to { as_of } else { self.released_to + Duration::from_millis(1) }
     }
 
     /// A source has come further. Returns how far all of them have, when that is news.

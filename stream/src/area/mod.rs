@@ -1,5 +1,6 @@
 //! The area job: `aggregates` in, keyed by area; `alerts` out.
 
+mod actions;
 mod context;
 mod merge;
 mod partition;
@@ -7,6 +8,7 @@ mod pipeline;
 mod rollup;
 mod row;
 
+pub use actions::PastActions;
 pub use context::AreaConfig;
 
 use crate::job::Job;

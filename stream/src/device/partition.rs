@@ -177,16 +177,19 @@ impl Partition {
         let index = self.index_of(&entry.id);
         // What is due before it is decided by what was known of the device until then.
         self.expire(index, entry.updated_at, context, out);
-        let state = self.devices.get_mut(index);
-        if state.entry().is_some_and(|known| known.updated_at >= entry.updated_at) {
+        let known = self.devices.get(index).entry();
+        if known.is_some_and(|known| known.updated_at >= entry.updated_at) {
             out.count(Fact::StaleDevice);
             return;
         }
+        let to_area = Device { updated_at: self.place(entry.updated_at, out), ..entry.clone() };
+        let state = self.devices.get_mut(index);
         if let Some(known) = state.entry().filter(|known| known.area != entry.area) {
             // The area that it leaves must know as well.
-            out.device_to_area(&entry, &known.area);
+            out.device_to_area(&to_area, &known.area);
         }
-        out.device(&entry, &entry.area);
+        out.device(&entry);
+        out.device_to_area(&to_area, &entry.area);
         state.set_entry(entry, context);
         self.schedule(index, context);
     }
@@ -240,6 +243,17 @@ impl Partition {
             as_of = self.told + INSTANT;
         }
         as_of
+    }
+
+    /// The place of a registry entry among the rows of an area: when the registry changed it, but never where the area
+    /// job believes to know everything already. That is decided here, by this partition alone, and not there by who
+    /// of several sources comes first.
+    fn place(&self, updated_at: Timestamp, out: &mut Outputs) -> Timestamp {
+        if updated_at > self.told {
+            return updated_at;
+        }
+        out.count(Fact::RowLate);
+        self.told + INSTANT
     }
 
     /// Lets the deadlines of a device up to `now` pass before something new is known of it.

@@ -79,7 +79,7 @@ impl Range {
 }
 
 /// A jump waits this long where nobody has said.
-const WAIT: Duration = Duration::from_secs(120);
+pub(super) const WAIT: Duration = Duration::from_secs(120);
 
 impl QualityRule {
     /// A rule that tests nothing.

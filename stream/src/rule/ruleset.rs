@@ -5,7 +5,7 @@ mod read;
 use super::area_share::AreaShareRule;
 use super::fields::{Fields, Problem, Problems};
 use super::job::JobRule;
-use super::quality::QualityRule;
+use super::quality::{QualityRule, WAIT};
 use super::threshold::ThresholdRule;
 use records::{Family, Name, Quantity};
 use std::collections::BTreeSet;
@@ -151,6 +151,14 @@ impl Ruleset {
     pub fn is_selected(&self, quantity: &Quantity) -> bool {
         quantity.code().is_none()
             && self.jobs.iter().flat_map(|job| &job.outputs).any(|output| output.name == *quantity)
+    }
+}
+
+impl Ruleset {
+    /// How long a value may wait at most to be judged, ingest time.
+    pub fn longest_wait(&self) -> Duration {
+        let waits = self.qualities.iter().filter_map(|rule| Some(rule.spike?.wait));
+        waits.chain([WAIT]).max().unwrap_or_default()
     }
 }
 
