@@ -37,7 +37,7 @@ pub use section::Problem;
 use section::{Problems, Section};
 pub use spool::SpoolConfig;
 pub use store::StoreConfig;
-pub use tls::TlsConfig;
+pub use tls::{ClientTlsConfig, TlsConfig};
 pub(crate) use units::duration;
 pub use webhook::WebhookConfig;
 pub use websocket::WebSocketConfig;
@@ -287,6 +287,11 @@ mod tests {
             listen = "0.0.0.0:8883"
             certificate = "/etc/sluice/certificate.pem"
             key = "/etc/sluice/key.pem"
+            [tls.clients]
+            authorities = "/etc/sluice/authorities.pem"
+            revoked = "/etc/sluice/revoked.pem"
+            name = "dns:{device}.devices.example"
+            required = false
             [websocket]
             listen = "0.0.0.0:8083"
             tls_listen = "0.0.0.0:8084"

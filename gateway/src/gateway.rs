@@ -11,6 +11,7 @@ use crate::session::{Refusal, Testament, serve};
 use crate::sessions::Sessions;
 use crate::shed::{self, Shed};
 use crate::throttle::Throttle;
+use crate::tls::Tls;
 use crate::{
     Clock, Directory, Fanout, GatewayError, Limits, Listener, Metrics, RegistryError, Role, Shedding,
 };
@@ -59,6 +60,9 @@ pub async fn run<P: Producer, D: Directory>(
     let fanout = gate.fanout.clone();
     // In a task of its own, so that subscribers keep nobody waiting; it ends with this set.
     beside.spawn(async move { fanout.run().await });
+    for tls in certificates(&listeners) {
+        beside.spawn(watch_certificates(gate.clone(), tls));
+    }
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
         () = gate.log_closed.cancelled() => Err(Closed),
@@ -167,7 +171,8 @@ async fn refresh<P: Producer>(gate: &Gate<P>) -> Result<Vec<Device>, RegistryErr
     let Ok(changed) = refresh.await else { return Ok(Vec::new()) };
     let changed = changed?;
     for entry in &changed {
-        gate.sessions.revoke(&entry.device.id, gate.roster.current_fingerprint(&entry.device.id));
+        let id = &entry.device.id;
+        gate.sessions.revoke(id, |fingerprint| gate.roster.holds(id, fingerprint));
     }
     let devices = changed.iter().filter(|entry| entry.role == Role::Device);
     Ok(devices.map(|entry| entry.device.clone()).collect())
@@ -191,6 +196,28 @@ async fn watch_registry<P: Producer>(gate: &Gate<P>, changed: &UnboundedSender<V
                 tracing::warn!(%error, "the device registry can't be read: going on with what is known");
             }
             Err(_) => {}
+        }
+    }
+}
+
+/// Those of the listeners, each once.
+fn certificates(listeners: &[Listener]) -> Vec<Tls> {
+    let mut all: Vec<Tls> = Vec::new();
+    for tls in listeners.iter().filter_map(|listener| listener.door.tls.as_ref()) {
+        if !all.iter().any(|known| known.is_same(tls)) {
+            all.push(tls.clone());
+        }
+    }
+    all
+}
+
+/// Cuts whoever would not be let in any more, each time authorities or revocation lists have changed.
+async fn watch_certificates<P: Producer>(gate: Arc<Gate<P>>, tls: Tls) {
+    let mut changes = tls.watch();
+    while changes.changed().await.is_ok() {
+        let sessions = gate.sessions.clone();
+        if tokio::task::spawn_blocking(move || sessions.judge_certificates()).await.is_err() {
+            tracing::error!("client certificates could not be judged anew");
         }
     }
 }

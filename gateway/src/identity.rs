@@ -1,6 +1,7 @@
 //! Who may connect: the registry as the running gateway knows it.
 
 use crate::registry::{Bearer, check_token};
+use crate::tls::Certified;
 use crate::{Clock, Directory, Entry, GatewayError, RegistryError, Role};
 use records::{Crs, Device, Name, Timestamp};
 use rustc_hash::{FxHashMap, FxHasher};
@@ -47,10 +48,19 @@ pub(crate) struct Proven {
     pub role: Role,
     /// The system of the positions that it states.
     pub crs: Crs,
-    /// Identifies the credential it was proved by; see [`Roster::current_fingerprint`].
+    /// Identifies what it was proved by; see [`Roster::holds`].
     pub fingerprint: u64,
-    /// When a bearer token is void, and the session with it.
+    /// When a bearer token or a certificate is void, and the session with it.
     pub until: Option<Timestamp>,
+}
+
+/// By what somebody has proved itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Means {
+    /// A password, or a token that hangs on it.
+    Password,
+    /// A certificate.
+    Certificate,
 }
 
 impl Roster {
@@ -72,7 +82,7 @@ impl Roster {
             return Err(Denial::Credentials);
         }
         if let Some(entry) = self.verified_before(id, password) {
-            return admit(&entry, None);
+            return admit(&entry, Means::Password, None);
         }
         let _turn = self.verifications.acquire().await.map_err(|_| Denial::Unavailable)?;
         let (entry, until) = self.verify(id, password).await?;
@@ -82,13 +92,36 @@ impl Roster {
         }
         known.put(entry.clone());
         drop(known);
-        admit(&entry, until)
+        admit(&entry, Means::Password, until)
     }
 
-    /// The fingerprint of the credential by which a device may connect now; `None` when it may not.
-    pub(crate) fn current_fingerprint(&self, id: &str) -> Option<u64> {
-        let known = self.known();
-        known.entries.get(id).filter(|entry| entry.device.is_enabled).map(|entry| fingerprint(entry))
+    /// Whether a certificate's holder may come in. A user name needs not be sent, and can't be another's.
+    pub(crate) async fn prove_by_certificate(
+        &self,
+        user: Option<&str>,
+        certified: &Certified,
+    ) -> Result<Proven, Denial> {
+        let name = certified.name.as_ref().filter(|name| user.is_none_or(|user| *name == user));
+        let name = name.filter(|_| (self.clock)() < certified.until).ok_or(Denial::Credentials)?;
+        let known = self.known().entries.get(name).cloned();
+        let entry = match known {
+            Some(entry) => entry,
+            None => {
+                let entry = self.look_up(name.clone()).await?;
+                self.known().put(entry.clone());
+                entry
+            }
+        };
+        admit(&entry, Means::Certificate, Some(certified.until))
+    }
+
+    /// Whether a session of `id` may go on that was proved by what has this fingerprint.
+    pub(crate) fn holds(&self, id: &str, proven: u64) -> bool {
+        let entry = self.known().entries.get(id).cloned();
+        entry.is_some_and(|entry| {
+            let is_held = |means| fingerprint(&entry, means) == proven;
+            entry.device.is_enabled && (is_held(Means::Password) || is_held(Means::Certificate))
+        })
     }
 
     /// Whether an identity may subscribe to a valid filter.
@@ -128,12 +161,18 @@ impl Roster {
                 Bearer::NoToken | Bearer::Wrong => Err(Denial::Credentials),
             },
             Ok(None) => Err(Denial::Credentials),
-            Err(error) => {
-                tracing::warn!(%error, "the device registry can't be asked");
-                Err(Denial::Unavailable)
-            }
+            Err(error) => Err(unavailable(&error)),
         };
         tokio::task::spawn_blocking(verify).await.unwrap_or(Err(Denial::Unavailable))
+    }
+
+    async fn look_up(&self, id: Name) -> Result<Arc<Entry>, Denial> {
+        let directory = self.directory.clone();
+        let look_up = move || match directory.look_up(&id) {
+            Ok(entry) => entry.map(Arc::new).ok_or(Denial::Credentials),
+            Err(error) => Err(unavailable(&error)),
+        };
+        tokio::task::spawn_blocking(look_up).await.unwrap_or(Err(Denial::Unavailable))
     }
 
     /// The credential is part of it, so a new password makes the old digest worthless.
@@ -162,13 +201,18 @@ impl Known {
     }
 }
 
-fn admit(entry: &Entry, until: Option<Timestamp>) -> Result<Proven, Denial> {
+fn unavailable(error: &RegistryError) -> Denial {
+    tracing::warn!(%error, "the device registry can't be asked");
+    Denial::Unavailable
+}
+
+fn admit(entry: &Entry, means: Means, until: Option<Timestamp>) -> Result<Proven, Denial> {
     if entry.device.is_enabled {
         Ok(Proven {
             device: entry.device.clone(),
             role: entry.role.clone(),
             crs: entry.crs,
-            fingerprint: fingerprint(entry),
+            fingerprint: fingerprint(entry, means),
             until,
         })
     } else {
@@ -176,10 +220,14 @@ fn admit(entry: &Entry, until: Option<Timestamp>) -> Result<Proven, Denial> {
     }
 }
 
-/// Of the credential and of what it gives a right to: when either changes, the sessions under it are over.
-fn fingerprint(entry: &Entry) -> u64 {
+/// Of the credential and of what it gives a right to: when either changes, the sessions under it are over. A certificate
+/// is not the registry's, and doesn't change with a password.
+fn fingerprint(entry: &Entry, means: Means) -> u64 {
     let mut hasher = FxHasher::default();
-    entry.credential.as_str().hash(&mut hasher);
+    means.hash(&mut hasher);
+    if means == Means::Password {
+        entry.credential.as_str().hash(&mut hasher);
+    }
     entry.role.hash(&mut hasher);
     hasher.finish()
 }

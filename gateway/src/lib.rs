@@ -50,7 +50,7 @@ pub use registry::{Credential, Directory, Entry, NewDevice, NewSubscriber, Passw
 pub use shed::Shedding;
 pub use source::{MqttVersion, Source, SourceConfig};
 
-pub use tls::{Tls, TlsError};
+pub use tls::{CertificateName, ClientRule, Tls, TlsError};
 
 use records::Timestamp;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Every session of the gateway: take-over, keep alive, revocation, stop.
 
+use crate::identity::Proven;
+use crate::tls::Certified;
 use records::{Name, Timestamp};
 use rustc_hash::FxHashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
@@ -35,11 +37,20 @@ pub(crate) struct Control {
     patience: u32,
     /// It doesn't read because we have no room: its silence is ours.
     is_stalled: AtomicBool,
-    fingerprint: u64,
-    /// From then on what it was proved by is void.
-    until: Timestamp,
+    standing: Standing,
     is_over: AtomicBool,
     over: Notify,
+}
+
+/// What a session stands on: when it is gone, so is the session.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// Of what it was proved by.
+    fingerprint: u64,
+    /// From then on that is void.
+    until: Option<Timestamp>,
+    /// What the client has shown.
+    certified: Option<Box<Certified>>,
 }
 
 /// Why a session is ended from outside.
@@ -70,8 +81,7 @@ impl Sessions {
         self: &Arc<Self>,
         client: Client,
         keep_alive: u16,
-        fingerprint: u64,
-        until: Option<Timestamp>,
+        standing: Standing,
     ) -> (Place, Option<Arc<Control>>) {
         let control = Arc::new(Control {
             cut: AtomicU8::new(0),
@@ -79,8 +89,7 @@ impl Sessions {
             heard_at: AtomicU32::new(self.now()),
             patience: patience(keep_alive),
             is_stalled: AtomicBool::new(false),
-            fingerprint,
-            until: until.unwrap_or(Timestamp::MAX),
+            standing,
             is_over: AtomicBool::new(false),
             over: Notify::new(),
         });
@@ -104,20 +113,32 @@ impl Sessions {
         }
     }
 
-    /// Cuts the sessions whose bearer token is void at `now`.
+    /// Cuts the sessions whose bearer token or certificate is void at `now`.
     pub(crate) fn expire(&self, now: Timestamp) {
-        for control in self.lock().values().filter(|control| control.until <= now) {
+        let is_void = |control: &&Arc<Control>| control.standing.until.is_some_and(|until| until <= now);
+        for control in self.lock().values().filter(is_void) {
             control.cut(Cut::Revoked);
         }
     }
 
-    /// Cuts the sessions of `device` that were not proved by the credential of that fingerprint; all of them when
-    /// there is none.
-    pub(crate) fn revoke(&self, device: &str, unless: Option<u64>) {
+    /// Cuts the sessions of `device` unless what they were proved by still holds, which is asked by its fingerprint.
+    pub(crate) fn revoke(&self, device: &str, holds: impl Fn(u64) -> bool) {
         for (client, control) in self.lock().iter() {
-            if client.device == device && unless != Some(control.fingerprint) {
+            if client.device == device && !holds(control.standing.fingerprint) {
                 control.cut(Cut::Revoked);
             }
+        }
+    }
+
+    /// Cuts the sessions whose certificate is not good any more. Takes two signatures for each that has one.
+    pub(crate) fn judge_certificates(&self) {
+        // Not under the lock: others come and go meanwhile.
+        let all = self.lock();
+        let certified = all.values().filter(|control| control.standing.certified.is_some());
+        let certified: Vec<_> = certified.cloned().collect();
+        drop(all);
+        for control in certified.iter().filter(|control| !control.is_certificate_good()) {
+            control.cut(Cut::Revoked);
         }
     }
 
@@ -180,6 +201,11 @@ impl Control {
         self.is_stalled.store(is_stalled, Ordering::Relaxed);
     }
 
+    /// Whether it needs no certificate, or has one that what is in force now would let in.
+    pub(crate) fn is_certificate_good(&self) -> bool {
+        self.standing.certified.as_ref().is_none_or(|certified| certified.is_good())
+    }
+
     /// Returns when the session is over.
     pub(crate) async fn until_over(&self) {
         let mut over = std::pin::pin!(self.over.notified());
@@ -192,6 +218,12 @@ impl Control {
     fn is_silent(&self, now: u32) -> bool {
         let silent_for = now.wrapping_sub(self.heard_at.load(Ordering::Relaxed));
         self.patience > 0 && silent_for > self.patience && !self.is_stalled.load(Ordering::Relaxed)
+    }
+}
+
+impl Standing {
+    pub(crate) fn of(proven: &Proven, certified: Option<Box<Certified>>) -> Standing {
+        Standing { fingerprint: proven.fingerprint, until: proven.until, certified }
     }
 }
 
@@ -222,7 +254,7 @@ mod tests {
     fn enter(keep_alive: u16) -> (Arc<Sessions>, Place) {
         let sessions = Arc::new(Sessions::default());
         let client = Client { device: "d".into(), id: "c".into() };
-        let (place, older) = sessions.enter(client, keep_alive, 7, None);
+        let (place, older) = sessions.enter(client, keep_alive, Standing::default());
         assert!(older.is_none());
         (sessions, place)
     }
@@ -260,7 +292,7 @@ mod tests {
     #[test]
     fn a_place_that_was_taken_over_leaves_the_newer_alone() {
         let (sessions, older) = enter(0);
-        let (newer, replaced) = sessions.enter(older.client.clone(), 0, 7, None);
+        let (newer, replaced) = sessions.enter(older.client.clone(), 0, Standing::default());
         assert!(Arc::ptr_eq(&replaced.unwrap(), &older.control));
         assert_eq!(cut(&older), Some(Cut::TakenOver));
         drop(older);

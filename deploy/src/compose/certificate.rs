@@ -1,26 +1,32 @@
-//! The certificate of the TLS listener: read at the start, and again whenever its files change.
+//! The files of the TLS listener: read at the start, and again whenever they change.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gateway::{Tls, TlsError};
+use gateway::{Clock, Tls, TlsError};
 use tokio_util::sync::CancellationToken;
 
 use crate::command::Failure;
 use crate::config::TlsConfig;
 
 /// How often the files are looked at.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What a file held.
 type Contents = Vec<u8>;
 
-/// The two files, and what of them is in force or was found unusable.
+/// The files, and what of them is in force or was found unusable.
 pub(super) struct CertificateFiles {
-    certificate: PathBuf,
-    key: PathBuf,
-    seen: (Contents, Contents),
+    groups: Vec<Group>,
+}
+
+/// Files that are replaced together; what is wrong with one group keeps no other back.
+struct Group {
+    what: &'static str,
+    files: Vec<PathBuf>,
+    seen: Vec<Contents>,
+    replace: fn(&Tls, &[Contents]) -> Result<(), TlsError>,
 }
 
 impl CertificateFiles {
@@ -28,37 +34,66 @@ impl CertificateFiles {
     ///
     /// # Errors
     /// They can't be read or used, with the key of the configuration that names them.
-    pub fn load(config: &TlsConfig) -> Result<(CertificateFiles, Tls), Failure> {
+    pub fn load(config: &TlsConfig, clock: Clock) -> Result<(CertificateFiles, Tls), Failure> {
+        let unusable = |error| Failure::because("tls", &error);
         let certificate = read("tls.certificate", &config.certificate)?;
         let key = read("tls.key", &config.key)?;
-        let tls = Tls::new(&certificate, &key).map_err(|error| Failure::because("tls", &error))?;
-        let (certificate_file, key_file) = (config.certificate.clone(), config.key.clone());
-        Ok((CertificateFiles { certificate: certificate_file, key: key_file, seen: (certificate, key) }, tls))
+        let tls = Tls::new(&certificate, &key).map_err(unusable)?;
+        let mut groups = vec![Group {
+            what: "certificate",
+            files: vec![config.certificate.clone(), config.key.clone()],
+            seen: vec![certificate, key],
+            replace: |tls, files| tls.replace(&files[0], &files[1]),
+        }];
+        if let Some(clients) = &config.clients {
+            let authorities = read("tls.clients.authorities", &clients.authorities)?;
+            let revoked =
+                clients.revoked.as_ref().map(|path| read("tls.clients.revoked", path)).transpose()?;
+            tls.ask_clients(clients.rule.clone(), &authorities, revoked.as_deref(), clock)
+                .map_err(unusable)?;
+            groups.push(Group {
+                what: "authorities",
+                files: vec![clients.authorities.clone()],
+                seen: vec![authorities],
+                replace: |tls, files| tls.replace_authorities(&files[0]),
+            });
+            groups.extend(clients.revoked.clone().zip(revoked).map(|(file, revoked)| Group {
+                what: "revocation list",
+                files: vec![file],
+                seen: vec![revoked],
+                replace: |tls, files| tls.replace_revoked(&files[0]),
+            }));
+        }
+        Ok((CertificateFiles { groups }, tls))
     }
 
     /// Keeps `tls` as the files are, until `stop`. What can't be used is told once, and changes nothing.
     pub async fn watch(mut self, tls: Tls, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-            match self.look(&tls) {
-                Ok(true) => tracing::info!("the TLS certificate was replaced"),
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "the new TLS certificate can't be used: the old one stays in force");
+            for group in &mut self.groups {
+                let what = group.what;
+                match group.look(&tls) {
+                    Ok(true) => tracing::info!(what, "what TLS stands on was replaced"),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(what, %error, "a new file of TLS can't be used: the old one stays in force");
+                    }
                 }
             }
         }
     }
+}
 
+impl Group {
     /// Whether the files have changed, and are in force now. Files that can't be read just now are looked at
     /// again: somebody may be replacing them.
     fn look(&mut self, tls: &Tls) -> Result<bool, TlsError> {
-        let read = |path: &Path| std::fs::read(path);
-        let (Ok(certificate), Ok(key)) = (read(&self.certificate), read(&self.key)) else { return Ok(false) };
-        if (&certificate, &key) == (&self.seen.0, &self.seen.1) {
-            return Ok(false);
+        let contents: io::Result<Vec<Contents>> = self.files.iter().map(std::fs::read).collect();
+        match contents {
+            Ok(contents) if contents != self.seen => self.seen = contents,
+            _ => return Ok(false),
         }
-        self.seen = (certificate, key);
-        tls.replace(&self.seen.0, &self.seen.1).map(|()| true)
+        (self.replace)(tls, &self.seen).map(|()| true)
     }
 }
 
@@ -88,13 +123,16 @@ mod tests {
             listen: "127.0.0.1:0".parse().expect("an address"),
             certificate: folder.path().join("certificate.pem"),
             key: folder.path().join("key.pem"),
+            clients: None,
         };
-        assert!(CertificateFiles::load(&config).is_err());
+        let load = || CertificateFiles::load(&config, crate::clock::shared());
+        assert!(load().is_err());
         let ((old, old_key), (new, new_key)) = (pair(), pair());
         write(&config, &old, &new_key);
-        assert!(CertificateFiles::load(&config).is_err(), "the key is another certificate's");
+        assert!(load().is_err(), "the key is another certificate's");
         write(&config, &old, &old_key);
-        let (mut files, tls) = CertificateFiles::load(&config).expect("a pair");
+        let (files, tls) = load().expect("a pair");
+        let [mut files] = <[Group; 1]>::try_from(files.groups).ok().expect("one group");
         assert!(matches!(files.look(&tls), Ok(false)));
         // Half of it is there.
         write(&config, &new, &old_key);

@@ -43,7 +43,7 @@ fn listeners(site: &mut Site<'_>, doors: Doors) -> Result<Vec<Listener>, Failure
     let mut listeners = vec![Listener::plain(doors.mqtt)];
     listeners.extend(doors.websocket.map(|socket| Listener::plain(socket).over_websocket()));
     if let Some(tls) = &site.config.tls {
-        let (files, tls) = CertificateFiles::load(tls)?;
+        let (files, tls) = CertificateFiles::load(tls, clock::shared())?;
         let secure = |socket| Listener::tls(socket, tls.clone());
         listeners.extend(doors.mqtts.map(secure));
         listeners.extend(doors.secure_websocket.map(secure).map(Listener::over_websocket));

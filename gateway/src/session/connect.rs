@@ -2,6 +2,7 @@
 
 use super::aliases::Aliases;
 use super::ending::Refusal;
+use super::handshake::shake_hands;
 use super::ledger::Ledger;
 use super::publish::is_foreign;
 use super::will::Will;
@@ -14,13 +15,12 @@ use crate::packet::{
     Connect, Front, Greeting, Packet, Room, Terms, Version, Violation, accept, front, greeting, refuse_v5,
     refuse_v311,
 };
-use crate::sessions::{Client, Place};
-use crate::transport::{Transport, without_delay};
-use crate::websocket::WebSocket;
+use crate::sessions::{Client, Place, Standing};
+use crate::tls::Certified;
+use crate::transport::Transport;
 use crate::{Limits, Role};
 use bytes::BytesMut;
 use records::{Device, Name, Producer, Topic, partition_of};
-use std::io;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 
@@ -42,6 +42,8 @@ struct Arriving {
     unread: Vec<u8>,
     /// In which it is answered; 3.1.1 until it has said.
     version: Version,
+    /// What it has shown in the TLS handshake.
+    certified: Option<Box<Certified>>,
 }
 
 /// A client that may come in.
@@ -62,14 +64,14 @@ pub(super) async fn connect<P: Producer>(
     door: Door,
     gate: Arc<Gate<P>>,
 ) -> Option<Box<Session<P>>> {
-    let transport = match shake_hands(stream, door, &gate).await {
-        Ok(transport) => transport,
+    let (transport, certified) = match shake_hands(stream, door, &gate).await {
+        Ok(shaken) => shaken,
         Err(refusal) => {
             gate.metrics.count_refusal(refusal);
             return None;
         }
     };
-    let mut arriving = Arriving { transport, unread: Vec::new(), version: Version::V311 };
+    let mut arriving = Arriving { transport, unread: Vec::new(), version: Version::V311, certified };
     let admitted = tokio::select! {
         admitted = arriving.admit(&gate) => admitted,
         () = tokio::time::sleep(gate.limits.connect_timeout) => Err(Refusal::Timeout),
@@ -83,48 +85,6 @@ pub(super) async fn connect<P: Producer>(
             None
         }
     }
-}
-
-/// In the connection's own task: a slow client keeps nobody else waiting.
-async fn shake_hands<P: Producer>(
-    stream: TcpStream,
-    door: Door,
-    gate: &Gate<P>,
-) -> Result<Transport, Refusal> {
-    let stream = without_delay(stream);
-    if door.tls.is_none() && !door.is_websocket {
-        return Ok(Transport::Plain(stream));
-    }
-    let handshake = tokio::time::timeout(
-        gate.limits.handshake_timeout,
-        // Boxed: what a handshake needs is more than what comes after it.
-        Box::pin(go_through(stream, door, gate.limits.max_websocket_message())),
-    );
-    let shaken = tokio::select! {
-        shaken = handshake => shaken,
-        () = gate.stop.cancelled() => return Err(Refusal::Closing),
-    };
-    match shaken {
-        Ok(Ok(transport)) => Ok(transport),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "no handshake");
-            Err(Refusal::Handshake)
-        }
-        Err(_) => Err(Refusal::Handshake),
-    }
-}
-
-/// First TLS, then the upgrade, as far as the door has them.
-async fn go_through(stream: TcpStream, door: Door, max_message: usize) -> io::Result<Transport> {
-    let transport = match door.tls {
-        None => Transport::Plain(stream),
-        Some(tls) => Transport::Tls(Box::new(tls.accept(stream).await?)),
-    };
-    if !door.is_websocket {
-        return Ok(transport);
-    }
-    let websocket = WebSocket::accept(transport.into_stream(), max_message).await;
-    websocket.map(|it| Transport::WebSocket(Box::new(it))).map_err(io::Error::other)
 }
 
 impl Arriving {
@@ -142,9 +102,10 @@ impl Arriving {
         check(&connect)?;
         let (client_id, is_assigned) = client_id(&connect, self.version)?;
         let keep_alive = self.keep_alive(&connect, gate.limits.max_keep_alive);
-        let proven = prove(&connect, gate).await?;
+        let proven = prove(&connect, self.certified.as_deref(), gate).await?;
         check_will(&connect, &proven, &gate.limits)?;
-        let place = enter(client_id.clone(), keep_alive, &proven, gate).await?;
+        let standing = Standing::of(&proven, self.certified.take());
+        let place = enter(client_id.clone(), keep_alive, &proven, standing, gate).await?;
         let expiry = connect.session_expiry.min(gate.limits.max_session_expiry);
         let terms = Terms {
             session_expiry: (connect.session_expiry != expiry).then_some(expiry),
@@ -254,14 +215,21 @@ fn assigned_client_id() -> Result<Name, Refusal> {
     Ok(smol_str::format_smolstr!("auto-{:032x}", u128::from_be_bytes(random)))
 }
 
-async fn prove<P: Producer>(connect: &Connect<'_>, gate: &Gate<P>) -> Result<Proven, Refusal> {
+/// By the certificate when it has shown one, else by the password.
+async fn prove<P: Producer>(
+    connect: &Connect<'_>,
+    certified: Option<&Certified>,
+    gate: &Gate<P>,
+) -> Result<Proven, Refusal> {
     let password = connect.password.map(std::str::from_utf8);
-    let (Some(user), Some(Ok(password))) = (connect.user, password) else {
-        return Err(Refusal::Denied(Denial::Credentials));
+    let proven = match (certified, connect.user, password) {
+        (Some(certified), user, _) => gate.roster.prove_by_certificate(user, certified).await,
+        (None, Some(user), Some(Ok(password))) => gate.roster.prove(user, password).await,
+        (None, ..) => return Err(Refusal::Denied(Denial::Credentials)),
     };
-    let proven = gate.roster.prove(user, password).await;
     proven.map_err(|denial| {
-        gate.tell_denial(user, denial);
+        let named = certified.and_then(|certified| certified.name.as_deref());
+        gate.tell_denial(connect.user.or(named).unwrap_or_default(), denial);
         Refusal::Denied(denial)
     })
 }
@@ -271,18 +239,19 @@ async fn enter<P: Producer>(
     client_id: Name,
     keep_alive: u16,
     proven: &Proven,
+    standing: Standing,
     gate: &Gate<P>,
 ) -> Result<Place, Refusal> {
     if proven.role == Role::Device {
         gate.announce(std::slice::from_ref(&proven.device)).await.map_err(|_| Refusal::Closing)?;
     }
     let client = Client { device: proven.device.id.clone(), id: client_id };
-    let (place, older) = gate.sessions.enter(client, keep_alive, proven.fingerprint, proven.until);
+    let (place, older) = gate.sessions.enter(client, keep_alive, standing);
     if let Some(older) = older {
         older.until_over().await;
     }
-    // Whoever was disabled since the password was checked was not among the sessions that were cut for it.
-    if gate.roster.current_fingerprint(&proven.device.id) != Some(proven.fingerprint) {
+    // Who lost the right meanwhile was not among the sessions that were cut for it.
+    if !gate.roster.holds(&proven.device.id, proven.fingerprint) || !place.control.is_certificate_good() {
         return Err(Refusal::Denied(Denial::Disabled));
     }
     Ok(place)

@@ -32,6 +32,8 @@ pub(crate) enum Refusal {
     Address,
     /// The TLS handshake or the upgrade to a WebSocket failed, or took too long.
     Handshake,
+    /// Its certificate is none that is good here, or it has shown none.
+    Certificate,
     /// No CONNECT in time, or the answer took too long.
     Timeout,
     /// Gone before CONNECT was there.
@@ -91,6 +93,7 @@ impl Refusal {
             Refusal::Full => "full",
             Refusal::Address => "address",
             Refusal::Handshake => "handshake",
+            Refusal::Certificate => "certificate",
             Refusal::Timeout => "timeout",
             Refusal::Lost => "lost",
             Refusal::Violation(violation) => violation.name(),
@@ -121,7 +124,12 @@ impl Refusal {
     /// What CONNACK of MQTT 5 says; `None` closes without a word.
     pub(super) const fn code(self) -> Option<ReasonCode> {
         match self {
-            Refusal::Full | Refusal::Address | Refusal::Handshake | Refusal::Timeout | Refusal::Lost => None,
+            Refusal::Full
+            | Refusal::Address
+            | Refusal::Handshake
+            | Refusal::Certificate
+            | Refusal::Timeout
+            | Refusal::Lost => None,
             Refusal::Violation(violation) => Some(violation.code()),
             Refusal::Version => Some(ReasonCode::UnsupportedProtocolVersion),
             Refusal::ClientId => Some(ReasonCode::ClientIdentifierNotValid),

@@ -6,6 +6,7 @@
 mod aliases;
 mod connect;
 mod ending;
+mod handshake;
 mod ledger;
 mod publish;
 mod received;
