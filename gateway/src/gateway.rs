@@ -6,6 +6,7 @@ use crate::kept::Kept;
 use crate::listener::Door;
 use crate::normalize::start_of;
 use crate::outage::{Closed, Outage};
+use crate::rates::Rates;
 use crate::seats::{NoSeat, Seats};
 use crate::session::{Refusal, Testament, serve};
 use crate::sessions::Sessions;
@@ -102,6 +103,7 @@ pub(crate) struct Gate<P: Producer> {
     pub fanout: Arc<Fanout>,
     pub outage: Arc<Outage>,
     pub shed: Shed,
+    pub rates: Rates,
     pub clock: Clock,
     pub limits: Limits,
     pub metrics: Arc<Metrics>,
@@ -128,6 +130,7 @@ impl<P: Producer> Gate<P> {
             announcer: Announcer::new(outage.clone()),
             outage,
             shed: Shed::new(shedding, metrics.dropped.clone()),
+            rates: Rates::new(limits.max_publish_rate, limits.max_publish_burst),
             clock,
             limits,
             metrics,
@@ -238,12 +241,13 @@ async fn sweep<P: Producer>(gate: &Arc<Gate<P>>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        gate.sessions.sweep();
+        gate.sessions.sweep(gate.limits.packet_timeout);
         gate.sessions.expire((gate.clock)());
         gate.execute(gate.kept.due(gate.sessions.now()));
         if gate.sessions.now().is_multiple_of(PURGE_TICKS) {
             gate.execute(gate.kept.purge(gate.sessions.now()));
             gate.fanout.purge((gate.clock)());
+            gate.rates.purge();
         }
     }
 }

@@ -30,6 +30,7 @@ mod announce;
 mod identity;
 mod kept;
 mod outage;
+mod rates;
 mod registry;
 mod seats;
 mod sessions;

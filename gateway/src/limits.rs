@@ -32,6 +32,13 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// From there to CONNACK.
     pub connect_timeout: Duration,
+    /// From a packet's first byte to its last, whatever the keep alive is; and how long a client may take none of the
+    /// bytes that it is sent.
+    pub packet_timeout: Duration,
+    /// Messages that a device may publish in a second, over all its connections and in the long run; 0 is no bound.
+    pub max_publish_rate: u32,
+    /// How many of them may come at once.
+    pub max_publish_burst: u32,
     /// Messages of one connection that were read and are not yet handed to the log, because an append is under
     /// way; at this many the gateway stops reading from its socket.
     pub max_waiting_messages: usize,
@@ -66,12 +73,15 @@ impl Limits {
     }
 
     /// What the metrics show of it, by name.
-    pub(crate) fn shown(&self) -> [(&'static str, f64); 12] {
+    pub(crate) fn shown(&self) -> [(&'static str, f64); 15] {
         [
             ("connections", self.max_connections as f64),
             ("connections_per_address", self.max_connections_per_address as f64),
             ("handshake_seconds", self.handshake_timeout.as_secs_f64()),
             ("connect_seconds", self.connect_timeout.as_secs_f64()),
+            ("packet_seconds", self.packet_timeout.as_secs_f64()),
+            ("publish_rate", f64::from(self.max_publish_rate)),
+            ("publish_burst", f64::from(self.max_publish_burst)),
             ("payload_bytes", self.max_payload as f64),
             ("packet_bytes", self.max_packet() as f64),
             ("topic_bytes", self.max_topic as f64),
@@ -110,6 +120,9 @@ impl Default for Limits {
             max_kept_sessions: 8,
             handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            packet_timeout: Duration::from_secs(120),
+            max_publish_rate: 20_000,
+            max_publish_burst: 40_000,
             max_waiting_messages: 4096,
             max_waiting_bytes: 512 << 10,
             drain_timeout: Duration::from_secs(5),

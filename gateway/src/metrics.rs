@@ -18,6 +18,7 @@ pub struct Metrics {
     pub(crate) repeated: IntCounter,
     pub(crate) cleared: IntCounter,
     pub(crate) dropped: IntCounter,
+    pub(crate) slowed: IntCounter,
     pub(crate) subscriptions: IntGauge,
     pub(crate) retained_messages: IntGauge,
     pub(crate) retained_bytes: IntGauge,
@@ -102,6 +103,10 @@ impl Metrics {
             forbidden: messages.with_label_values(&["forbidden"]),
             abandoned: messages.with_label_values(&["abandoned"]),
             repeated: messages.with_label_values(&["repeated"]),
+            slowed: counter(
+                "sluice_gateway_slowed_total",
+                "How often a session was not read from, because its device had published more than it may.",
+            )?,
             pubacks: counter("sluice_gateway_pubacks_total", "Messages acknowledged.")?,
             append_retries: counter("sluice_gateway_append_retries_total", "Appends that the log refused.")?,
             waiting_appends: gauge(

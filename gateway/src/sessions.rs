@@ -35,12 +35,19 @@ pub(crate) struct Control {
     heard_at: AtomicU32,
     /// Silent ticks after which it is cut; 0 for never.
     patience: u32,
-    /// It doesn't read because we have no room: its silence is ours.
+    /// It doesn't read, because we have no room or it has said too much: its silence is ours.
     is_stalled: AtomicBool,
+    /// The tick in which half a packet began to wait for its rest, or [`NOTHING`].
+    halved_at: AtomicU32,
+    /// The tick since which the client takes nothing of what it is sent, or [`NOTHING`].
+    untaken_at: AtomicU32,
     standing: Standing,
     is_over: AtomicBool,
     over: Notify,
 }
+
+/// No tick: it would take 68 years to come to.
+const NOTHING: u32 = u32::MAX;
 
 /// What a session stands on: when it is gone, so is the session.
 #[derive(Debug, Default)]
@@ -58,9 +65,10 @@ pub(crate) struct Standing {
 #[repr(u8)]
 pub(crate) enum Cut {
     KeepAlive = 1,
-    TakenOver = 2,
-    Revoked = 3,
-    Stopping = 4,
+    Dawdling = 2,
+    TakenOver = 3,
+    Revoked = 4,
+    Stopping = 5,
 }
 
 /// A session's place among the others; dropped when it is over.
@@ -89,6 +97,8 @@ impl Sessions {
             heard_at: AtomicU32::new(self.now()),
             patience: patience(keep_alive),
             is_stalled: AtomicBool::new(false),
+            halved_at: AtomicU32::new(NOTHING),
+            untaken_at: AtomicU32::new(NOTHING),
             standing,
             is_over: AtomicBool::new(false),
             over: Notify::new(),
@@ -105,11 +115,17 @@ impl Sessions {
         self.ticks.load(Ordering::Relaxed)
     }
 
-    /// One more tick: cuts every session that was silent for longer than its keep alive allows.
-    pub(crate) fn sweep(&self) {
+    /// One more tick: cuts every session that was silent for longer than its keep alive allows, or that has had a
+    /// packet in the works for longer than `packet_timeout`.
+    pub(crate) fn sweep(&self, packet_timeout: Duration) {
         let now = self.ticks.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        for control in self.lock().values().filter(|control| control.is_silent(now)) {
-            control.cut(Cut::KeepAlive);
+        let ticks = packet_timeout.as_millis().div_ceil(Self::TICK.as_millis());
+        for control in self.lock().values() {
+            if control.is_dawdling(now, ticks) {
+                control.cut(Cut::Dawdling);
+            } else if control.is_silent(now) {
+                control.cut(Cut::KeepAlive);
+            }
         }
     }
 
@@ -195,10 +211,23 @@ impl Control {
         self.heard_at.store(now, Ordering::Relaxed);
     }
 
-    /// From now on the session reads, or doesn't because we have no room.
+    /// From now on the session reads, or doesn't for reasons of ours. What was begun begins anew.
     pub(crate) fn set_stalled(&self, is_stalled: bool, now: u32) {
         self.hear(now);
+        if self.halved_at.load(Ordering::Relaxed) != NOTHING {
+            self.halved_at.store(now, Ordering::Relaxed);
+        }
         self.is_stalled.store(is_stalled, Ordering::Relaxed);
+    }
+
+    /// Whether half a packet waits for its rest, and is another one than before.
+    pub(crate) fn set_halved(&self, is_halved: bool, is_another: bool, now: u32) {
+        note_since(&self.halved_at, is_halved, is_another, now);
+    }
+
+    /// Whether something waits for the client to take it, and it has taken some just now.
+    pub(crate) fn set_untaken(&self, is_untaken: bool, has_taken: bool, now: u32) {
+        note_since(&self.untaken_at, is_untaken, has_taken, now);
     }
 
     /// Whether it needs no certificate, or has one that what is in force now would let in.
@@ -215,9 +244,28 @@ impl Control {
         }
     }
 
+    /// A packet counts from the beginning of its tick, as silence does.
+    fn is_dawdling(&self, now: u32, ticks: u128) -> bool {
+        let is_old = |since: &AtomicU32| {
+            let since = since.load(Ordering::Relaxed);
+            since != NOTHING && u128::from(now.wrapping_sub(since)) > ticks
+        };
+        is_old(&self.untaken_at) || is_old(&self.halved_at) && !self.is_stalled.load(Ordering::Relaxed)
+    }
+
     fn is_silent(&self, now: u32) -> bool {
         let silent_for = now.wrapping_sub(self.heard_at.load(Ordering::Relaxed));
         self.patience > 0 && silent_for > self.patience && !self.is_stalled.load(Ordering::Relaxed)
+    }
+}
+
+/// Notes since when something is so: since now if it wasn't, or begins anew.
+fn note_since(since: &AtomicU32, is_so: bool, is_anew: bool, now: u32) {
+    let was_so = since.load(Ordering::Relaxed) != NOTHING;
+    if !is_so && was_so {
+        since.store(NOTHING, Ordering::Relaxed);
+    } else if is_so && (is_anew || !was_so) {
+        since.store(now, Ordering::Relaxed);
     }
 }
 
@@ -229,7 +277,7 @@ impl Standing {
 
 impl Cut {
     fn from_code(code: u8) -> Option<Cut> {
-        [Cut::KeepAlive, Cut::TakenOver, Cut::Revoked, Cut::Stopping]
+        [Cut::KeepAlive, Cut::Dawdling, Cut::TakenOver, Cut::Revoked, Cut::Stopping]
             .into_iter()
             .find(|cut| *cut as u8 == code)
     }
@@ -267,14 +315,50 @@ mod tests {
     fn silence_is_cut_after_one_and_a_half_keep_alives() {
         for (keep_alive, ticks) in [(1, 3), (2, 6), (10, 30), (u16::MAX, 196_605)] {
             let (sessions, place) = enter(keep_alive);
-            (0..ticks).for_each(|_| sessions.sweep());
+            (0..ticks).for_each(|_| sessions.sweep(PATIENCE));
             assert_eq!(cut(&place), None, "{keep_alive} s");
-            sessions.sweep();
+            sessions.sweep(PATIENCE);
             assert_eq!(cut(&place), Some(Cut::KeepAlive), "{keep_alive} s");
         }
         let (sessions, place) = enter(0);
-        (0..1_000_000).for_each(|_| sessions.sweep());
+        (0..1_000_000).for_each(|_| sessions.sweep(PATIENCE));
         assert_eq!(cut(&place), None);
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn half_a_packet_is_not_waited_for_as_long_as_its_bytes_dribble_in() {
+        let (sessions, place) = enter(1);
+        let tick = |is_halved, is_another| {
+            place.control.hear(sessions.now());
+            place.control.set_halved(is_halved, is_another, sessions.now());
+            sessions.sweep(Duration::from_secs(2));
+        };
+        tick(true, false);
+        (0..3).for_each(|_| tick(true, false));
+        // Another packet has begun, and has its own time; so it has when it was we who didn't read.
+        tick(true, true);
+        (0..2).for_each(|_| tick(true, false));
+        place.control.set_stalled(true, sessions.now());
+        (0..100).for_each(|_| sessions.sweep(Duration::from_secs(2)));
+        place.control.set_stalled(false, sessions.now());
+        (0..4).for_each(|_| tick(true, false));
+        assert_eq!(cut(&place), None);
+        tick(true, false);
+        assert_eq!(cut(&place), Some(Cut::Dawdling));
+    }
+
+    #[test]
+    fn who_takes_nothing_is_not_waited_for() {
+        let (sessions, place) = enter(0);
+        for has_taken in [false, false, false, true, false, false, false] {
+            place.control.set_untaken(true, has_taken, sessions.now());
+            sessions.sweep(Duration::from_secs(2));
+            assert_eq!(cut(&place), None);
+        }
+        sessions.sweep(Duration::from_secs(2));
+        assert_eq!(cut(&place), Some(Cut::Dawdling));
     }
 
     #[test]

@@ -54,14 +54,19 @@ fn read_limits(from: &mut Section<'_>, default: Limits, problems: &mut Problems<
         ..default
     };
     let in_flight = from.number("max_in_flight", u64::from(limits.max_in_flight), 1..65_536, problems);
+    let per_second = from.number("max_publish_rate", u64::from(limits.max_publish_rate), 0..1_000_001, problems);
+    let burst = from.number("max_publish_burst", u64::from(limits.max_publish_burst), 1..1_000_001, problems);
     let payload = from.size("max_payload", limits.max_payload as u64, 256..64 << 20, problems);
     let retained = from.size("max_retained", limits.max_retained_bytes as u64, 0..1 << 40, problems);
     Limits {
         max_in_flight: u16::try_from(in_flight).unwrap_or(limits.max_in_flight),
+        max_publish_rate: u32::try_from(per_second).unwrap_or(limits.max_publish_rate),
+        max_publish_burst: u32::try_from(burst).unwrap_or(limits.max_publish_burst),
         max_payload: count(payload),
         max_retained_bytes: count(retained),
         handshake_timeout: from.duration("handshake_timeout", limits.handshake_timeout, TIMEOUT, problems),
         connect_timeout: from.duration("connect_timeout", limits.connect_timeout, TIMEOUT, problems),
+        packet_timeout: from.duration("packet_timeout", limits.packet_timeout, TIMEOUT, problems),
         ..limits
     }
 }
@@ -90,6 +95,9 @@ mod tests {
             max_retained = "2 KiB"
             handshake_timeout = "2s"
             connect_timeout = "1s"
+            packet_timeout = "3s"
+            max_publish_rate = 10
+            max_publish_burst = 20
         "#;
         let expected = Limits {
             max_connections: 7,
@@ -103,6 +111,9 @@ mod tests {
             max_retained_bytes: 2048,
             handshake_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(1),
+            packet_timeout: Duration::from_secs(3),
+            max_publish_rate: 10,
+            max_publish_burst: 20,
             ..Limits::default()
         };
         assert_eq!(Config::parse(text).expect("all keys are right").gateway.limits, expected);

@@ -92,6 +92,8 @@ pub(crate) enum Violation {
     PacketId,
     /// More unacknowledged messages than the client was told, or more of QoS 2 than anybody may have.
     ReceiveMaximum,
+    /// More messages than its device may publish.
+    Rate,
     /// A will that is not the text that it is said to be.
     PayloadFormat,
     /// The first packet was not CONNECT, or a later one was.
@@ -245,6 +247,7 @@ impl Violation {
             Violation::TopicAlias => "topic_alias",
             Violation::PacketId => "packet_id",
             Violation::ReceiveMaximum => "receive_maximum",
+            Violation::Rate => "rate",
             Violation::PayloadFormat => "payload_format",
             Violation::Order => "order",
             Violation::Unexpected => "unexpected",
@@ -262,6 +265,7 @@ impl Violation {
             Violation::TopicName | Violation::TopicLimit => ReasonCode::TopicNameInvalid,
             Violation::TopicAlias => ReasonCode::TopicAliasInvalid,
             Violation::ReceiveMaximum => ReasonCode::ReceiveMaximumExceeded,
+            Violation::Rate => ReasonCode::QuotaExceeded,
             Violation::PayloadFormat => ReasonCode::PayloadFormatInvalid,
         }
     }

@@ -269,6 +269,7 @@ fn session<P: Producer>(arriving: Arriving, admitted: Admitted, gate: Arc<Gate<P
         id,
     };
     tracing::debug!(device = %device.id, version = ?arriving.version, "connected");
+    let bucket = gate.rates.bucket(&device.id);
     Session {
         transport: arriving.transport,
         place: admitted.place,
@@ -285,6 +286,10 @@ fn session<P: Producer>(arriving: Arriving, admitted: Admitted, gate: Arc<Gate<P
         subscriber: admitted.older.subscriber,
         will: admitted.will,
         is_stalled: false,
+        bucket,
+        published: 0,
+        pause: None,
+        has_finished: false,
         ending: None,
         deadline: None,
         is_told: false,

@@ -24,6 +24,7 @@ use crate::gateway::Gate;
 use crate::kept::Absence;
 use crate::listener::Door;
 use crate::packet::{Farewell, Front, Packet, Room, Version, Violation, disconnect, front, pingresp};
+use crate::rates::Bucket;
 use crate::sessions::Place;
 use crate::transport::Transport;
 use aliases::Aliases;
@@ -70,6 +71,14 @@ pub(crate) struct Session<P: Producer> {
     subscriber: Option<Box<Subscriber>>,
     will: Option<Box<Will>>,
     is_stalled: bool,
+    /// How much its device may still publish; `None` when there is no bound.
+    bucket: Option<Arc<Bucket>>,
+    /// Messages that were read since the bucket was asked.
+    published: u32,
+    /// Until then nothing is read, because the bucket is empty.
+    pause: Option<Pin<Box<Sleep>>>,
+    /// Whether a packet has come to its end since a read began.
+    has_finished: bool,
     /// Why it ends, once that is known. From then on nothing is read; what was read still goes to the log.
     ending: Option<Ending>,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -96,6 +105,8 @@ const MAX_OUTBOX: usize = 64 << 10;
 impl<P: Producer> Session<P> {
     async fn run(mut self: Box<Self>) {
         self.take_unread((self.gate.clock)());
+        self.note_halved();
+        self.charge();
         let ending = std::future::poll_fn(|cx| self.poll(cx)).await;
         self.gate.metrics.count_ending(ending);
         self.gate.metrics.count_abandoned(self.ledger.abandon());
@@ -142,7 +153,7 @@ impl<P: Producer> Session<P> {
                 let is_said = self.outbox.is_empty() || self.is_late(cx);
                 return if is_over && is_said { Poll::Ready(ending) } else { Poll::Pending };
             }
-            let moved = self.may_read() && self.read(cx);
+            let moved = self.may_read(cx) && self.read(cx);
             match cut {
                 Some(crate::sessions::Cut::KeepAlive) if moved => {
                     self.place.control.forgive_silence();
@@ -165,19 +176,25 @@ impl<P: Producer> Session<P> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) {
+        let before = self.outbox.len();
         if let Poll::Ready(Err(error)) = self.transport.poll_write_all(cx, &mut self.outbox) {
             tracing::debug!(device = %self.device.id, %error, "write failed");
             self.outbox.clear();
             self.end(Ending::Lost);
         }
+        let has_taken = self.outbox.len() < before;
+        self.place.control.set_untaken(!self.outbox.is_empty(), has_taken, self.gate.sessions.now());
         if self.outbox.is_empty() && self.outbox.capacity() > 0 {
             self.outbox = BytesMut::new();
         }
     }
 
-    /// Back-pressure: nothing is read that there is no room for.
-    fn may_read(&mut self) -> bool {
-        let is_stalled = !self.ledger.has_room(&self.gate.limits);
+    /// Back-pressure: nothing is read that there is no room for, or that its device has to wait with.
+    fn may_read(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.pause.as_mut().is_some_and(|pause| pause.as_mut().poll(cx).is_ready()) {
+            self.pause = None;
+        }
+        let is_stalled = self.pause.is_some() || !self.ledger.has_room(&self.gate.limits);
         if is_stalled != self.is_stalled {
             self.is_stalled = is_stalled;
             self.place.control.set_stalled(is_stalled, self.gate.sessions.now());
@@ -192,6 +209,8 @@ impl<P: Producer> Session<P> {
             Poll::Ready(Ok(read @ 1..)) => {
                 self.place.control.hear(self.gate.sessions.now());
                 self.take(&buffer[..read]);
+                self.note_halved();
+                self.charge();
                 true
             }
             Poll::Ready(Ok(0)) => {
@@ -218,6 +237,29 @@ impl<P: Producer> Session<P> {
         }
     }
 
+    /// Bytes that dribble in are heard, but only for as long as one packet may take.
+    fn note_halved(&mut self) {
+        let is_halved = !self.unread.is_empty() || self.oversized.is_some();
+        let is_another = std::mem::take(&mut self.has_finished);
+        self.place.control.set_halved(is_halved, is_another, self.gate.sessions.now());
+    }
+
+    /// Takes tokens for what was published. When there are too few, MQTT 5 says so to whoever publishes, and a client
+    /// of 3.1.1 is not read from until there are enough.
+    fn charge(&mut self) {
+        let published = std::mem::take(&mut self.published);
+        let missing = self.bucket.as_ref().and_then(|bucket| bucket.take(published));
+        match (missing, self.version) {
+            (None, _) => {}
+            (Some(_), Version::V5) if published > 0 => self.violated(Violation::Rate),
+            (Some(_), Version::V5) => {}
+            (Some(missing), Version::V311) => {
+                self.gate.metrics.slowed.inc();
+                self.pause = Some(Box::pin(tokio::time::sleep(missing)));
+            }
+        }
+    }
+
     fn take_unread(&mut self, ingest_time: Timestamp) {
         let mut unread = std::mem::take(&mut self.unread);
         let taken = self.take_packets(&unread, ingest_time);
@@ -235,6 +277,7 @@ impl<P: Producer> Session<P> {
             match front(&bytes[taken..], self.version, room) {
                 Ok(Front::Whole(packet, len)) => {
                     taken += len;
+                    self.has_finished = true;
                     self.take_packet(packet, ingest_time);
                 }
                 Ok(Front::TooLarge(publish, len)) => {
@@ -251,7 +294,10 @@ impl<P: Producer> Session<P> {
 
     fn take_packet(&mut self, packet: Packet<'_>, ingest_time: Timestamp) {
         match packet {
-            Packet::Publish(publish) => self.publish(&publish, ingest_time),
+            Packet::Publish(publish) => {
+                self.published += 1;
+                self.publish(&publish, ingest_time);
+            }
             Packet::Pubrel { packet_id } => self.ledger.release(packet_id),
             Packet::PingReq => pingresp(&mut self.outbox),
             Packet::Disconnect(farewell) => self.disconnect(farewell),

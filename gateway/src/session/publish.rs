@@ -162,6 +162,8 @@ impl<P: Producer> Session<P> {
 
     fn end_oversized(&mut self) {
         let Some(oversized) = self.oversized.take() else { return };
+        self.has_finished = true;
+        self.published += 1;
         let Oversized { ingest_time, topic, qos, packet_id, payload_start, .. } = *oversized;
         let payload = &payload_start[..];
         let publish = Publish {
