@@ -52,7 +52,8 @@ fn sessions(criterion: &mut Criterion) {
             registry,
             fanout: Arc::new(Fanout::new(&Limits::default(), metrics.clone())),
             clock,
-            limits: Limits::default(),
+            // All connections are one device's.
+            limits: Limits { max_publish_rate: 0, ..Limits::default() },
             shedding: Shedding::default(),
             metrics,
         },

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 #![allow(clippy::unwrap_used, reason = "a test's own scaffolding")]
 
+pub mod mutation;
 pub mod proof;
 
 use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, NewSubscriber, Parts, Registry, Shedding};
