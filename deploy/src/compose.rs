@@ -10,6 +10,7 @@ mod listeners;
 mod log;
 mod mirror;
 mod outlets;
+mod results;
 mod spool;
 mod webhook;
 
@@ -33,6 +34,7 @@ use crate::role::Role;
 use crate::supervise::{Ending, Supervisor};
 pub(crate) use jobs::{device_config, shares};
 use listeners::Listeners;
+use results::Whence;
 
 /// All stages together have this long to stop.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -106,7 +108,15 @@ impl Sluice {
             Some(doors) => {
                 let shedding = spool::shedding(&config.spool, spool.as_ref());
                 let to = spool.clone().map_or_else(|| log.clone(), Engine::Embedded);
-                Some(devices::start(&mut site, to, shedding, doors)?)
+                let gateway = devices::start(&mut site, to, shedding, doors)?;
+
+                // ### Results: observations, aggregates, alerts → the gateway's subscribers.
+                let whence = match (&spool, &cluster) {
+                    (Some(_), Some(cluster)) => Whence::Cluster(cluster.clone()),
+                    _ => Whence::Log(log.clone()),
+                };
+                results::start(&mut site, whence, gateway.fanout, gateway.metrics).await?;
+                Some(gateway.registry)
             }
         };
 

@@ -166,6 +166,11 @@ impl Config {
         let problems = problems.into_sorted();
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
+
+    /// Whether the gateway's subscribers get alerts, aggregates and observations.
+    pub fn publishes_results(&self) -> bool {
+        self.gateway.results.unwrap_or(self.log.kind == LogKind::Embedded)
+    }
 }
 
 fn read(mut root: Section<'_>, problems: &mut Problems<'_>) -> Config {
@@ -282,6 +287,7 @@ mod tests {
             listen = "0.0.0.0:1883"
             max_connections = 50000
             max_payload = "64 KiB"
+            results = false
             connect_timeout = "5s"
             [tls]
             listen = "0.0.0.0:8883"

@@ -23,6 +23,7 @@ pub mod normalize;
 
 pub mod forward;
 pub mod mirror;
+pub mod results;
 pub mod source;
 
 mod acl;

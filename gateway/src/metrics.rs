@@ -19,6 +19,7 @@ pub struct Metrics {
     pub(crate) cleared: IntCounter,
     pub(crate) dropped: IntCounter,
     pub(crate) slowed: IntCounter,
+    pub(crate) results: IntCounter,
     pub(crate) subscriptions: IntGauge,
     pub(crate) retained_messages: IntGauge,
     pub(crate) retained_bytes: IntGauge,
@@ -103,6 +104,10 @@ impl Metrics {
             forbidden: messages.with_label_values(&["forbidden"]),
             abandoned: messages.with_label_values(&["abandoned"]),
             repeated: messages.with_label_values(&["repeated"]),
+            results: counter(
+                "sluice_gateway_results_total",
+                "Alerts, aggregates and observations that were published to subscribers.",
+            )?,
             slowed: counter(
                 "sluice_gateway_slowed_total",
                 "How often a session was not read from, because its device had published more than it may.",

@@ -11,7 +11,17 @@ use crate::clock;
 use crate::command::{Failure, open_registry};
 use crate::engine::Engine;
 
-/// Starts it; what devices say goes to `log`, and some of it may be left out. Gives who may connect.
+/// What others need of it.
+pub(super) struct Gateway {
+    /// Who may connect.
+    pub registry: Arc<Registry>,
+    /// Its subscribing side.
+    pub fanout: Arc<Fanout>,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Starts it; what devices say goes to `log`, and some of it may be left out.
 ///
 /// # Errors
 /// The registry can't be opened, or the certificate can't be used.
@@ -20,22 +30,20 @@ pub(super) fn start(
     log: Engine,
     shedding: Shedding,
     doors: Doors,
-) -> Result<Arc<Registry>, Failure> {
+) -> Result<Gateway, Failure> {
     let listeners = listeners(site, doors)?;
     let registry = Arc::new(open_registry(&site.folder)?);
     let metrics = Arc::new(registered(Metrics::register(&site.metrics))?);
     let limits = site.config.gateway.limits.clone();
     start_sources(site, &log, &registry, &limits, &metrics);
-    site.supervisor.spawn("gateway", {
-        let registry = registry.clone();
-        |stop| async move {
-            let fanout = Arc::new(Fanout::new(&limits, metrics.clone()));
-            let clock = clock::shared();
-            let parts = Parts { log, registry, fanout, clock, limits, shedding, metrics };
-            Ok(gateway::run(listeners, parts, stop).await?)
-        }
+    let fanout = Arc::new(Fanout::new(&limits, metrics.clone()));
+    let gateway = Gateway { registry: registry.clone(), fanout: fanout.clone(), metrics: metrics.clone() };
+    site.supervisor.spawn("gateway", |stop| async move {
+        let clock = clock::shared();
+        let parts = Parts { log, registry, fanout, clock, limits, shedding, metrics };
+        Ok(gateway::run(listeners, parts, stop).await?)
     });
-    Ok(registry)
+    Ok(gateway)
 }
 
 /// Each with what is spoken on it; the certificate is kept as its files are.

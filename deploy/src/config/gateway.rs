@@ -13,13 +13,16 @@ use super::section::{Problems, Section};
 pub struct GatewayConfig {
     /// MQTT listener.
     pub listen: SocketAddr,
+    /// Whether subscribers get alerts, aggregates and observations; on the embedded log they do unless somebody says
+    /// no, on Kafka they don't unless somebody says yes: they would come over the gateway's uplink.
+    pub results: Option<bool>,
     /// What all connections, and each of them, may use.
     pub limits: Limits,
 }
 
 impl Default for GatewayConfig {
     fn default() -> GatewayConfig {
-        GatewayConfig { listen: super::loopback(1883), limits: Limits::default() }
+        GatewayConfig { listen: super::loopback(1883), results: None, limits: Limits::default() }
     }
 }
 
@@ -28,9 +31,10 @@ const TIMEOUT: Range<Duration> = Duration::from_millis(100)..Duration::from_secs
 
 /// Reads the section.
 pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> GatewayConfig {
-    let GatewayConfig { listen, limits } = GatewayConfig::default();
+    let GatewayConfig { listen, limits, .. } = GatewayConfig::default();
     let gateway = GatewayConfig {
         listen: from.address("listen", listen, problems),
+        results: from.span("results").map(|_| from.flag("results", false, problems)),
         limits: read_limits(&mut from, limits, problems),
     };
     from.end(problems);
@@ -54,7 +58,8 @@ fn read_limits(from: &mut Section<'_>, default: Limits, problems: &mut Problems<
         ..default
     };
     let in_flight = from.number("max_in_flight", u64::from(limits.max_in_flight), 1..65_536, problems);
-    let per_second = from.number("max_publish_rate", u64::from(limits.max_publish_rate), 0..1_000_001, problems);
+    let per_second =
+        from.number("max_publish_rate", u64::from(limits.max_publish_rate), 0..1_000_001, problems);
     let burst = from.number("max_publish_burst", u64::from(limits.max_publish_burst), 1..1_000_001, problems);
     let payload = from.size("max_payload", limits.max_payload as u64, 256..64 << 20, problems);
     let retained = from.size("max_retained", limits.max_retained_bytes as u64, 0..1 << 40, problems);

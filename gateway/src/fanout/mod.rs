@@ -98,8 +98,13 @@ impl Fanout {
         (said.is_retained || self.is_wanted(said.topic)).then(|| Publication::new(said, now))
     }
 
+    /// Whether that is what is retained under that topic name; an empty payload: whether nothing is.
+    pub(crate) fn retains(&self, topic: &str, payload: &[u8]) -> bool {
+        self.read().retained.payload(topic).unwrap_or_default() == payload
+    }
+
     /// Whether a message of that topic name would go to anybody.
-    fn is_wanted(&self, topic: &str) -> bool {
+    pub(crate) fn is_wanted(&self, topic: &str) -> bool {
         self.subscriptions.load(Ordering::Relaxed) > 0 && self.read().table.is_wanted(topic)
     }
 

@@ -44,6 +44,11 @@ impl Retained {
         Change::Kept
     }
 
+    /// What is retained under one topic name.
+    pub(super) fn payload(&self, topic: &str) -> Option<&[u8]> {
+        self.by_topic.get(topic).map(Publication::payload)
+    }
+
     /// Those that match and are still worth something at `now`.
     pub(super) fn matching<'a>(
         &'a self,
