@@ -65,6 +65,8 @@ pub enum Fact {
     TooFast,
     /// A value stayed where it was for too long.
     FlatLine,
+    /// A device's window was far from those of its neighbours.
+    DiffersFromNeighbours,
     /// A reading found no room in its window: too many quantities.
     SeriesRefused,
     /// A message was too late for any window; it passed, marked.
@@ -77,6 +79,8 @@ pub enum Fact {
     JobRow,
     /// A reading was too late for a user-defined job.
     JobLate,
+    /// A message was too late for a pattern, or found no room in it.
+    PatternLate,
     /// A sighting ended.
     Sighted,
     /// An ingest time was so far behind that its place in the order was lost.
@@ -97,7 +101,7 @@ pub enum Fact {
 
 impl Fact {
     /// Every fact, in order.
-    pub const ALL: [Fact; 45] = [
+    pub const ALL: [Fact; 47] = [
         Fact::Observation,
         Fact::Device,
         Fact::Tick,
@@ -129,12 +133,14 @@ impl Fact {
         Fact::Spike,
         Fact::TooFast,
         Fact::FlatLine,
+        Fact::DiffersFromNeighbours,
         Fact::SeriesRefused,
         Fact::LateRouted,
         Fact::WindowRevised,
         Fact::WindowClosed,
         Fact::JobRow,
         Fact::JobLate,
+        Fact::PatternLate,
         Fact::Sighted,
         Fact::SteppedBack,
         Fact::StaleDevice,

@@ -173,6 +173,10 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
         Fact::Spike => test("spike"),
         Fact::TooFast => test("rate"),
         Fact::FlatLine => test("flat_line"),
+        Fact::DiffersFromNeighbours => plain(
+            "sluice_stream_neighbour_failures_total",
+            "Windows of devices that were left out because they differ from their neighbours, each time they are told",
+        ),
         Fact::SeriesRefused => plain(
             "sluice_stream_refused_readings_total",
             "Readings without room in their window: too many quantities",
@@ -188,6 +192,10 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
         Fact::JobLate => {
             plain("sluice_stream_job_late_messages_total", "Messages too late for a user-defined job")
         }
+        Fact::PatternLate => plain(
+            "sluice_stream_pattern_late_messages_total",
+            "Messages too late for a pattern of a rule, or without room in it",
+        ),
         Fact::Sighted => plain("sluice_stream_sightings_total", "Sightings of tags"),
         Fact::SteppedBack => plain(
             "sluice_stream_ingest_steps_back_total",

@@ -6,7 +6,7 @@ use minicbor::{Decoder, Encoder};
 use std::fmt::Debug;
 
 /// Version of the state's layout: one more with every change that is not merely an added optional field.
-const VERSION: u32 = 10;
+const VERSION: u32 = 11;
 
 /// Why a snapshot is not restored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -44,9 +44,11 @@ fn the_city_has_alerts() {
     let output = run(&inputs, (1, 1), 1, &calm(), 1000);
     let rules: BTreeSet<&str> = output.alerts.values().map(|alert| alert[0].rule.as_str()).collect();
     let all = [
+        "humid-without-dust",
         "line-shakes",
         "pm25-iaqi",
         "rain-3h",
+        "shake-then-rest",
         "silent",
         "standing-queue",
         "tag-missing",
@@ -209,6 +211,49 @@ fn roll_ups_equal_brute_force() {
         assert!(expected.len() > 10);
         assert_eq!(found, expected, "seed {seed}");
     }
+}
+
+/// By hand: the machine of a line with the greatest mean of a minute, and nobody else, however often that changed.
+#[test]
+fn who_stands_out_equals_brute_force() {
+    let mut has_changed = false;
+    for seed in 0..12 {
+        let output = run(&fleet::city(seed), (3, 2), seed, &calm(), 1000);
+        let mut means: BTreeMap<(i64, &str), (u32, ExactSum)> = BTreeMap::new();
+        for device in ["m2", "slow"] {
+            for message in output.observations[device].iter().filter(|message| !message.is_late) {
+                let Body::Readings(readings) = &message.body else { continue };
+                let minute = message.event_time.0.div_euclid(60_000) * 60_000;
+                for reading in readings.iter().filter(|reading| reading.quality.is_usable()) {
+                    let (count, sum) = means.entry((minute, device)).or_default();
+                    *count += 1;
+                    sum.add(reading.value);
+                }
+            }
+        }
+        let mut expected: BTreeMap<i64, (f64, &str)> = BTreeMap::new();
+        for ((minute, device), (count, sum)) in &means {
+            let mean = sum.round() / f64::from(*count);
+            let known = expected.entry(*minute).or_insert((mean, device));
+            if mean > known.0 {
+                *known = (mean, device);
+            }
+        }
+        let mut found: BTreeMap<i64, (f64, &str)> = BTreeMap::new();
+        for device in ["m2", "slow"] {
+            let rows = output.aggregates.get(&(device.into(), "shakiest".into())).into_iter().flatten();
+            for row in rows.filter(|row| last_of(&output, row).revision == row.revision) {
+                has_changed |= row.good == 0;
+                if row.good > 0 {
+                    let other = found.insert(row.window.start.0, (row.mean, device));
+                    assert_eq!(other, None, "one stands out, seed {seed}");
+                }
+            }
+        }
+        assert!(expected.len() > 5);
+        assert_eq!(found, expected, "seed {seed}");
+    }
+    assert!(has_changed, "nobody is told to stand out no longer");
 }
 
 /// What the tests of quality said of every value.

@@ -128,7 +128,7 @@ prop_compose! {
         count in 0..4usize, noise in prop::option::of(any::<Vec<u8>>()),
     ) -> Share {
         let mut one = Accumulator::default();
-        one.add(start, value, Quality::GOOD, Wants { ends: true, spread: true, circle: true, sketch: true });
+        one.add(start, value, Quality::GOOD, Wants { ends: true, spread: true, circle: true, sketch: true, steps: false });
         let values = minicbor::to_vec(vec![one; count]).expect("a Vec takes everything");
         let (job, window) = (job.into(), Window { start, end });
         Share { device, area, job, window, revision, values: noise.unwrap_or(values), as_of }

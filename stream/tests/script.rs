@@ -11,7 +11,7 @@
 //! show observations | ticks                                                print these too
 //! idle <hours>                                                             a device is let go of after these; first
 //! policy trust|correct|ingest                                              what is done about wrong clocks; first
-//! job | threshold | absence | quality <key> = <value>; …                             a table of the rules file; first
+//! job | pattern | threshold | absence | quality <key> = <value>; …          a table of the rules file; first
 //! restart                                                                  from a snapshot
 //! out …                                                                    what the line before causes
 //! count                                                                    say which facts were noted

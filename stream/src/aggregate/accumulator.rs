@@ -3,9 +3,11 @@
 use super::circle::Circle;
 use super::sketch::Sketch;
 use super::spread::Spread;
+use super::standing::{Held, Standing, Steps};
 use minicbor::{Decode, Encode};
 use records::ExactSum;
 use records::{Flag, Quality, Timestamp};
+use std::time::Duration;
 
 /// The values so far, in any order.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -37,6 +39,9 @@ pub struct Accumulator {
     /// How they are distributed.
     #[n(8)]
     pub(super) sketch: Option<Box<Sketch>>,
+    /// How long they stood.
+    #[n(9)]
+    standing: Option<Box<Standing>>,
 }
 
 /// The first and the last value, with their event times.
@@ -61,6 +66,8 @@ pub struct Wants {
     pub circle: bool,
     /// For percentiles.
     pub sketch: bool,
+    /// For the mean over time.
+    pub steps: bool,
 }
 
 impl Wants {
@@ -71,6 +78,7 @@ impl Wants {
             spread: self.spread || other.spread,
             circle: self.circle || other.circle,
             sketch: self.sketch || other.sketch,
+            steps: self.steps || other.steps,
         }
     }
 }
@@ -87,6 +95,7 @@ impl Default for Accumulator {
             spread: None,
             circle: None,
             sketch: None,
+            standing: None,
         }
     }
 }
@@ -121,7 +130,43 @@ impl Accumulator {
         }
     }
 
-    /// Adds what another holds.
+    /// Lets a usable value that was added stand, no longer than `hold`. Returns whether there was a place for it.
+    pub fn stand(&mut self, at: Timestamp, value: f64, hold: Duration) -> bool {
+        let new = || Box::new(Standing::Steps(Steps::default()));
+        match &mut **self.standing.get_or_insert_with(new) {
+            Standing::Steps(steps) => steps.add(at, value + 0.0, hold),
+            Standing::Held(_) => false,
+        }
+    }
+
+    /// The same readings, none of them usable.
+    pub fn doubted(&self) -> Accumulator {
+        Accumulator { count: self.count, ..Accumulator::default() }
+    }
+
+    /// The values of a pane, one after the other.
+    pub fn steps(&self) -> Option<&Steps> {
+        match self.standing.as_deref() {
+            Some(Standing::Steps(steps)) => Some(steps),
+            _ => None,
+        }
+    }
+
+    /// How long the values of a window stood.
+    pub fn held(&self) -> Option<&Held> {
+        match self.standing.as_deref() {
+            Some(Standing::Held(held)) => Some(held),
+            _ => None,
+        }
+    }
+
+    /// Says how long they stood.
+    pub fn set_held(&mut self, held: Held) {
+        self.standing = Some(Box::new(Standing::Held(held)));
+    }
+
+    /// Adds what another holds; but of single values that stand one after the other, which depend on what is between
+    /// them, nothing.
     pub fn merge(&mut self, other: &Accumulator) {
         self.count = self.count.saturating_add(other.count);
         self.good = self.good.saturating_add(other.good);
@@ -139,6 +184,11 @@ impl Accumulator {
         }
         if let Some(sketch) = &other.sketch {
             self.sketch.get_or_insert_default().merge(sketch);
+        }
+        if let Some(held) = other.held() {
+            let mut all = self.held().cloned().unwrap_or_default();
+            all.merge(held);
+            self.set_held(all);
         }
     }
 

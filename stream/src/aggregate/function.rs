@@ -26,11 +26,13 @@ pub enum Function {
     CircularMean,
     /// The value that so many thousandths of all are not above (nearest rank), within 0.8 % of it.
     Percentile(u16),
+    /// Each value counts for as long as it stood: until the next one, or for as long as the job holds it.
+    TimeWeightedMean,
     /// Usable readings over those that are not missing, 0 to 1.
     GoodShare,
 }
 
-const NAMED: [(&str, Function); 10] = [
+const NAMED: [(&str, Function); 11] = [
     ("count", Function::Count),
     ("sum", Function::Sum),
     ("mean", Function::Mean),
@@ -40,6 +42,7 @@ const NAMED: [(&str, Function); 10] = [
     ("last", Function::Last),
     ("stddev", Function::Deviation),
     ("circular_mean", Function::CircularMean),
+    ("time_weighted_mean", Function::TimeWeightedMean),
     ("good_share", Function::GoodShare),
 ];
 
@@ -48,6 +51,11 @@ impl Function {
     pub fn from_name(name: &str) -> Option<Function> {
         let named = NAMED.iter().find(|(known, _)| *known == name).map(|(_, function)| *function);
         named.or_else(|| percentile(name.strip_prefix('p')?).map(Function::Percentile))
+    }
+
+    /// Its name; `p` for all percentiles.
+    pub fn name(self) -> &'static str {
+        NAMED.iter().find(|(_, known)| *known == self).map_or("p", |(name, _)| name)
     }
 
     /// Every name, for whom made a mistake.
@@ -63,6 +71,7 @@ impl Function {
             spread: self == Function::Deviation,
             circle: self == Function::CircularMean,
             sketch: matches!(self, Function::Percentile(_)),
+            steps: self == Function::TimeWeightedMean,
         }
     }
 
@@ -82,6 +91,7 @@ impl Function {
             Function::Last => values.ends.as_ref().map(|ends| ends.last.1),
             Function::Deviation => values.spread.as_ref()?.deviation(&values.sum, values.good),
             Function::CircularMean => values.circle.as_ref()?.mean(values.good),
+            Function::TimeWeightedMean => values.held()?.mean(),
             Function::Percentile(permille) => {
                 values.sketch.as_ref()?.at(permille).map(|value| value.clamp(values.min, values.max))
             }

@@ -5,7 +5,9 @@ mod circle;
 mod function;
 mod sketch;
 mod spread;
+mod standing;
 
 pub use accumulator::{Accumulator, Wants};
 pub use function::Function;
 pub use sketch::Sketch;
+pub use standing::{Held, Step, Steps};

@@ -59,7 +59,7 @@ fn square(value: f64) -> (f64, f64) {
 }
 
 /// A product and what rounding took away.
-fn product(a: f64, b: f64) -> (f64, f64) {
+pub(super) fn product(a: f64, b: f64) -> (f64, f64) {
     let high = a * b;
     (high, a.mul_add(b, -high))
 }

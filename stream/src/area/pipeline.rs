@@ -7,7 +7,7 @@ use crate::domain::tags::{Line, Missing, Route};
 use crate::domain::traffic::{Queue, Standing};
 use crate::outputs::Outputs;
 use crate::rule::{
-    About, AlertLife, AreaShareRule, Finding, JobRule, Lives, Seen, ThresholdRule, Word, rule_of,
+    About, AlertLife, AreaShareRule, Finding, JobRule, Lives, Output, Seen, ThresholdRule, Word, rule_of,
 };
 use minicbor::{Decode, Encode};
 use records::{Action, Aggregate, Device, Family, Name, Share, Sighting, Subject, Timestamp, Window};
@@ -122,8 +122,8 @@ impl Area {
     fn advance_rollups(&mut self, as_of: Timestamp, context: &Context, out: &mut Outputs) {
         for (job, rollup) in &mut self.rollups {
             let job = &context.rules.jobs[*job as usize];
-            let Some(rule) = &job.area else { continue };
-            for told in rollup.advance(as_of, rule) {
+            for told in rollup.advance(as_of, job) {
+                write_differences(&told, job, &self.name, context, out);
                 write(&told, job, &self.name, context, out);
                 let rules = context.rules.area_shares.iter().enumerate();
                 for (index, rule) in rules.filter(|(_, rule)| rule.alert.id == job.id) {
@@ -250,6 +250,9 @@ fn judge_share(
 }
 
 fn write(told: &Told, job: &JobRule, area: &Name, context: &Context, out: &mut Outputs) {
+    if job.area.as_ref().is_some_and(|rule| rule.rank.is_some()) {
+        return write_picked(told, job, area, context, out);
+    }
     let (subject, values) = (&Subject::Area(area.clone()), &told.values());
     let Told { window, revision, as_of, .. } = *told;
     let backfill_after = context.config.backfill_after;
@@ -257,6 +260,41 @@ fn write(told: &Told, job: &JobRule, area: &Name, context: &Context, out: &mut O
     for output in &job.outputs {
         out.count(Fact::JobRow);
         out.aggregate(&output.row(&finding));
+    }
+}
+
+/// How each device differs from the others. What can't be told is a row in which nothing is good.
+fn write_differences(told: &Told, job: &JobRule, area: &Name, context: &Context, out: &mut Outputs) {
+    let test = job.area.as_ref().and_then(|rule| rule.neighbours.as_ref());
+    let Some(test) = test else { return };
+    let Told { window, revision, as_of, .. } = *told;
+    let backfill_after = context.config.backfill_after;
+    for difference in &told.differences {
+        let (subject, values) = (&Subject::Device(difference.device.clone()), &[]);
+        let finding = Finding { subject, area, window, revision, values, as_of, backfill_after };
+        let (count, good) = difference.counts;
+        let good = if difference.value.is_some() { good } else { 0 };
+        out.count_many(Fact::DiffersFromNeighbours, usize::from(test.is_suspect(difference)));
+        out.count(Fact::JobRow);
+        out.aggregate(&test.of.row_with(&finding, (count, good, difference.value)));
+    }
+}
+
+/// Rows of the devices that stand out, the first first, and then those of devices that no longer do: nothing in them is
+/// good.
+fn write_picked(told: &Told, job: &JobRule, area: &Name, context: &Context, out: &mut Outputs) {
+    let Told { window, revision, as_of, .. } = *told;
+    let backfill_after = context.config.backfill_after;
+    for (output, (now, before)) in job.outputs.iter().zip(&told.picked) {
+        let left = before.0.iter().filter(|device| !now.0.contains(device)).map(|device| (device, false));
+        for (device, is_picked) in now.0.iter().map(|device| (device, true)).chain(left) {
+            let values =
+                told.parts.iter().find(|(known, _)| known == device).map(|(_, values)| values.as_slice());
+            let (subject, values) = (&Subject::Device(device.clone()), values.unwrap_or_default());
+            let row = output.row(&Finding { subject, area, window, revision, values, as_of, backfill_after });
+            out.count(Fact::JobRow);
+            out.aggregate(&if is_picked { row } else { Output::nothing_good(row) });
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A user-defined job over the devices of an area: their shares in, rows of the area out.
 
 use crate::aggregate::Accumulator;
-use crate::rule::AreaRule;
+use crate::rule::{AreaRule, Difference, JobRule};
 use minicbor::{Decode, Encode};
 use records::{Name, Share, Timestamp, Window};
 use std::collections::BTreeSet;
@@ -66,7 +66,15 @@ struct Telling {
     window: Window,
     #[n(1)]
     times: u32,
+    /// By output of a job that tells devices which stand out: those that were told last.
+    #[n(2)]
+    picked: Vec<Picked>,
 }
+
+/// Devices that stand out, the first first.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Picked(#[cbor(n(0), with = "crate::cbor")] pub Vec<Name>);
 
 #[derive(Clone, Debug, Encode, Decode)]
 struct Member {
@@ -90,6 +98,10 @@ pub struct Told {
     pub parts: Vec<(Name, Vec<Accumulator>)>,
     /// When that was decided, ingest time.
     pub as_of: Timestamp,
+    /// By output of a job that tells devices which stand out: those, and those that did when it was told before.
+    pub picked: Vec<(Picked, Picked)>,
+    /// How each device differs from the others, when that is asked: parts of suspect ones hold nothing usable.
+    pub differences: Vec<Difference>,
 }
 
 impl Default for Rollup {
@@ -172,8 +184,9 @@ impl Rollup {
 
     /// Ingest time has reached `as_of`, and every share of a smaller one has been given: tells what was decided
     /// before, in the order in which it was. An instant, so that it does not matter how often somebody asks.
-    pub fn advance(&mut self, as_of: Timestamp, rule: &AreaRule) -> Vec<Told> {
+    pub fn advance(&mut self, as_of: Timestamp, job: &JobRule) -> Vec<Told> {
         let mut told = Vec::new();
+        let Some(rule) = &job.area else { return told };
         loop {
             let decided = |changed: &Changed| (self.decided_at(changed, rule), changed.window.end);
             let first = self.changed.iter().enumerate().min_by_key(|(_, changed)| decided(changed));
@@ -183,7 +196,7 @@ impl Rollup {
                 break;
             }
             let window = self.changed.remove(index).window;
-            told.push(self.tell(window, at));
+            told.push(self.tell(window, at, job));
         }
         self.forget(as_of, rule);
         told
@@ -205,15 +218,36 @@ impl Rollup {
         }
     }
 
-    fn tell(&mut self, window: Window, as_of: Timestamp) -> Told {
+    fn tell(&mut self, window: Window, as_of: Timestamp, job: &JobRule) -> Told {
         let place = self.told.binary_search_by_key(&by_end(window), |told| by_end(told.window));
         let place = place.unwrap_or_else(|place| {
-            self.told.insert(place, Telling { window, times: 0 });
+            self.told.insert(place, Telling { window, times: 0, picked: Vec::new() });
             place
         });
         let revision = self.told[place].times;
         self.told[place].times = revision.saturating_add(1);
-        Told { window, revision, parts: self.parts(window), as_of }
+        let mut parts = self.parts(window);
+        let differences = leave_out(&mut parts, job);
+        let picked = self.pick(place, &parts, job);
+        Told { window, revision, parts, as_of, picked, differences }
+    }
+
+    /// The devices that stand out now, and those that did when the window was told before.
+    fn pick(
+        &mut self,
+        told: usize,
+        parts: &[(Name, Vec<Accumulator>)],
+        job: &JobRule,
+    ) -> Vec<(Picked, Picked)> {
+        let Some(rank) = job.area.as_ref().and_then(|rule| rule.rank) else { return Vec::new() };
+        let known = &mut self.told[told].picked;
+        known.resize(job.outputs.len(), Picked::default());
+        let outputs = known.iter_mut().zip(&job.outputs);
+        let pick = |(known, output): (&mut Picked, _)| {
+            let now = Picked(rank.pick(output, parts));
+            (now.clone(), std::mem::replace(known, now))
+        };
+        outputs.map(pick).collect()
     }
 
     /// What each device has said of a window.
@@ -241,6 +275,17 @@ impl Rollup {
         self.told.retain(|told| !is_over(told.window.end));
         self.members.retain(|member| !is_over(member.reached));
     }
+}
+
+/// Compares devices with each other, and leaves out what is suspect.
+fn leave_out(parts: &mut [(Name, Vec<Accumulator>)], job: &JobRule) -> Vec<Difference> {
+    let test = job.area.as_ref().and_then(|rule| rule.neighbours.as_ref());
+    let Some(test) = test else { return Vec::new() };
+    let differences = test.differences(parts);
+    for ((_, values), _) in parts.iter_mut().zip(&differences).filter(|(_, found)| test.is_suspect(found)) {
+        values.iter_mut().for_each(|values| *values = values.doubted());
+    }
+    differences
 }
 
 /// The order in which windows are kept.

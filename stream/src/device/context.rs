@@ -20,6 +20,8 @@ pub struct Context {
     watches: [Watch; Family::ALL.len()],
     /// Rules on silence by family: places in the rules file.
     absences: [Vec<usize>; Family::ALL.len()],
+    /// Patterns by family: places in the rules file.
+    patterns: [Vec<usize>; Family::ALL.len()],
     /// User-defined jobs by family: places in the rules file.
     jobs: [Vec<usize>; Family::ALL.len()],
     /// Rules on values by family and number of the quantity: places in the rules file.
@@ -34,6 +36,10 @@ impl Context {
         let mut absences = [const { Vec::new() }; Family::ALL.len()];
         for (index, rule) in rules.absences.iter().enumerate() {
             absences[rule.family as usize].push(index);
+        }
+        let mut patterns = [const { Vec::new() }; Family::ALL.len()];
+        for (index, rule) in rules.patterns.iter().enumerate() {
+            patterns[rule.alert.family as usize].push(index);
         }
         let mut jobs = [const { Vec::new() }; Family::ALL.len()];
         for (index, job) in rules.jobs.iter().enumerate() {
@@ -55,6 +61,7 @@ impl Context {
             rules,
             partitions,
             absences,
+            patterns,
             jobs,
             qualities,
             has_order,
@@ -70,6 +77,11 @@ impl Context {
     /// The rules on silence of a family.
     pub fn absences_of(&self, family: Family) -> &[usize] {
         &self.absences[family as usize]
+    }
+
+    /// The patterns of a family.
+    pub fn patterns_of(&self, family: Family) -> &[usize] {
+        &self.patterns[family as usize]
     }
 
     /// The jobs of a family.

@@ -14,6 +14,7 @@ mod ordered;
 mod origins;
 mod panes;
 mod partition;
+mod patterns;
 mod pipeline;
 mod quality;
 mod silence;

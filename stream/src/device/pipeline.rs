@@ -1,6 +1,7 @@
 //! What is made of a device's closed windows and tag reads, use case by use case.
 
 use super::context::Context;
+use super::patterns::Patterns;
 use super::watch::Looked;
 use crate::counts::Fact;
 use crate::domain::tags::{Merger, Place};
@@ -23,6 +24,9 @@ pub struct Pipeline {
     /// How far all rules have looked.
     #[n(3)]
     looked: Looked,
+    /// What it says one after the other, once a rule is about that.
+    #[n(4)]
+    patterns: Option<Box<Patterns>>,
 }
 
 /// Whom it is about.
@@ -115,7 +119,15 @@ impl Pipeline {
         }
     }
 
-    /// The device has come to `reached`: tags that it has not read for long have left.
+    /// A message, for rules on what is said one after the other.
+    pub fn message(&mut self, whom: Whom<'_>, message: &Observation, context: &Context, out: &mut Outputs) {
+        if !context.patterns_of(whom.family()).is_empty() {
+            self.patterns.get_or_insert_default().observe(whom, message, context, out);
+        }
+    }
+
+    /// The device has come to `reached`: tags that it has not read for long have left, and what was said before is in
+    /// order.
     pub fn advance(
         &mut self,
         whom: Whom<'_>,
@@ -124,6 +136,9 @@ impl Pipeline {
         context: &Context,
         out: &mut Outputs,
     ) {
+        if let Some(patterns) = &mut self.patterns {
+            patterns.advance(whom, reached, as_of, context, out);
+        }
         let Some(merger) = &mut self.tags else { return };
         let place = Place { device: whom.id, area: &whom.area(), as_of };
         for sighting in merger.advance(&place, reached, &context.rules.tags) {
@@ -134,7 +149,7 @@ impl Pipeline {
 
     /// Whether an alert is raised.
     pub fn is_raised(&self) -> bool {
-        self.lives.is_raised()
+        self.lives.is_raised() || self.patterns.as_ref().is_some_and(|patterns| patterns.is_raised())
     }
 
     /// Its raised alerts, and nothing else.
@@ -144,7 +159,9 @@ impl Pipeline {
 
     /// When, in event time, [`Pipeline::advance`] has something to do.
     pub fn next_end(&self, context: &Context) -> Option<Timestamp> {
-        self.tags.as_ref()?.next_end(&context.rules.tags)
+        let tag = self.tags.as_ref().and_then(|tags| tags.next_end(&context.rules.tags));
+        let pattern = self.patterns.as_ref().and_then(|patterns| patterns.next_end(context));
+        tag.into_iter().chain(pattern).min()
     }
 
     /// An operator acts on an alert of the device.
@@ -155,6 +172,11 @@ impl Pipeline {
         as_of: Timestamp,
         context: &Context,
     ) -> Option<records::Alert> {
+        let of_pattern =
+            self.patterns.as_mut().and_then(|patterns| patterns.act(whom, action, as_of, context));
+        if of_pattern.is_some() {
+            return of_pattern;
+        }
         let id = rule_of(&action.alert)?;
         let rule = context.rules.thresholds.iter().position(|rule| rule.id == id)?;
         let life = self.lives.get_mut(rule)?;

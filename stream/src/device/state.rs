@@ -220,6 +220,8 @@ impl DeviceState {
             let whom = Whom { id: &self.id, entry: self.entry.as_deref() };
             self.pipeline.tag_reads(whom, &message, as_of, context, out);
         }
+        let whom = Whom { id: &self.id, entry: self.entry.as_deref() };
+        self.pipeline.message(whom, &message, context, out);
         self.run_jobs(&message, forgotten_to, as_of, context, out);
     }
 

@@ -219,7 +219,7 @@ fn text_of(about: &About<'_>, seen: &Seen<'_>, step: &Step) -> String {
         Word::Area => to.push_str(about.area),
         Word::Level => to.push_str(&rule.levels[step.level].name),
         Word::Is => to.push_str(if seen.is_backfill { "was" } else { "is" }),
-        Word::Zone | Word::Head | Word::Tail | Word::Reader | Word::Tags | Word::Devices => {
+        Word::Zone | Word::Head | Word::Tail | Word::Reader | Word::Tags | Word::Devices | Word::Times => {
             let found = seen.words.iter().find(|(known, _)| *known == word);
             to.push_str(found.map_or("?", |(_, text)| *text));
         }

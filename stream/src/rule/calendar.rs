@@ -30,6 +30,12 @@ pub enum CalendarUnit {
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl Calendar {
+    /// How long after midnight a day begins.
+    pub fn day_start_offset(&self) -> Duration {
+        let (hour, minute) = (self.day_start.hour().unsigned_abs(), self.day_start.minute().unsigned_abs());
+        Duration::from_secs(u64::from(hour) * 3600 + u64::from(minute) * 60)
+    }
+
     /// The window that holds an instant. Beyond the years −9999 to 9999 calendars end: hours of UTC are all there is.
     pub fn window(&self, at: Timestamp) -> Window {
         let found = match self.unit {

@@ -1,7 +1,10 @@
 //! A job that a user defines: statistics of devices over windows of their own.
 
 use super::calendar::{Calendar, CalendarUnit};
+use super::chain::{self, Source};
 use super::fields::Fields;
+use super::neighbours::NeighbourTest;
+use super::rank::Rank;
 use super::select::{AboutDevice, Statistics, of_device, of_family, read_condition, read_number};
 use super::threshold::read_quantity;
 use super::windowing::Windowing;
@@ -17,7 +20,11 @@ use std::time::Duration;
 pub struct JobRule {
     /// Its name in problems.
     pub id: Name,
-    /// Which readings it is about, by family.
+    /// Whose windows it reads instead of readings.
+    pub source: Option<Source>,
+    /// Jobs that read its windows: places among the jobs, all behind its own.
+    pub readers: Vec<usize>,
+    /// Which readings it is about, by family; none when it reads windows.
     concerns: [Concern; Family::ALL.len()],
     /// How event time of a device is divided; into panes of the area's windows when there is an area.
     pub windowing: Windowing,
@@ -25,6 +32,8 @@ pub struct JobRule {
     pub area: Option<AreaRule>,
     /// An open window is told as it stands each time its device has come this much further.
     pub early: Option<Duration>,
+    /// How long a value stands when no other follows, for means over time.
+    pub hold: Option<Duration>,
     /// The quantities that its expressions name.
     pub quantities: Vec<Quantity>,
     /// What it keeps statistics of; no two are alike.
@@ -42,6 +51,10 @@ pub struct AreaRule {
     pub wait: Duration,
     /// How long after its end a window takes what devices bring, ingest time.
     pub allowed_lateness: Duration,
+    /// Tells devices that stand out, instead of the area.
+    pub rank: Option<Rank>,
+    /// Leaves out devices that differ from the others.
+    pub neighbours: Option<NeighbourTest>,
 }
 
 /// What a job makes of devices of a family.
@@ -83,29 +96,51 @@ const UNITS: &[(&str, CalendarUnit)] =
     &[("hour", CalendarUnit::Hour), ("day", CalendarUnit::Day), ("month", CalendarUnit::Month)];
 
 impl JobRule {
-    pub(super) fn read(mut fields: Fields<'_>) -> JobRule {
-        for (key, only) in [("from", "observations"), ("into", "aggregates")] {
-            if fields.has(key) {
-                fields.choice(key, &[(only, ())]);
-            }
+    /// Reads a job; `before`: those that stand before it.
+    pub(super) fn read(mut fields: Fields<'_>, before: &mut [JobRule]) -> JobRule {
+        let from = [("observations", false), ("aggregates", true)];
+        let is_chained = fields.has("from") && fields.choice("from", &from);
+        if fields.has("into") {
+            fields.choice("into", &[("aggregates", ())]);
         }
+        let source = if is_chained { chain::find(&mut fields, before) } else { None };
         let windowing = read_windowing(fields.table("window"));
-        let area = read_key(&mut fields).then(|| AreaRule::read(&mut fields, &windowing));
+        let area = read_key(&mut fields).then(|| {
+            let rank = Rank::read(&mut fields);
+            AreaRule { rank, ..AreaRule::read(&mut fields, &windowing) }
+        });
         let windowing = area.as_ref().map_or(windowing, AreaRule::pane);
-        let early = fields.has("early").then(|| fields.positive_duration("early"));
-        if early.is_some() && matches!(windowing, Windowing::Session(_) | Windowing::Count(_)) {
-            fields.problem("early", "needs windows whose end is known: tumbling, hopping or calendar");
+        let early = read_early(&mut fields, &windowing, area.is_some());
+        // In the order of the job that is read, so that what is alike has the same form.
+        let mut quantities = source.map_or_else(Vec::new, |source| before[source].quantities.clone());
+        let concerns = match is_chained {
+            true => [const { Concern::None }; Family::ALL.len()],
+            false => read_where(&mut fields, &mut quantities),
+        };
+        let (mut inputs, outputs) = read_select(fields.table("select"), &mut quantities);
+        let neighbours = read_neighbours(&mut fields, &mut quantities, &mut inputs);
+        if neighbours.is_some() && area.is_none() {
+            fields.problem("neighbours", "are for a job about areas");
         }
-        if early.is_some() && area.is_some() {
-            fields
-                .problem("early", "is for windows of one device: an area is told when its devices have been");
-        }
-        let mut quantities = Vec::new();
-        let concerns = read_where(&mut fields, &mut quantities);
-        let (inputs, outputs) = read_select(fields.table("select"), &mut quantities);
-        let id = fields.text("id").into();
+        let area = area.map(|area| AreaRule { neighbours, ..area });
+        let hold = if is_chained { None } else { read_hold(&mut fields, &inputs, &windowing) };
+        let (id, readers) = (fields.text("id").into(), Vec::new());
+        let mut job = JobRule {
+            id,
+            source: None,
+            readers,
+            concerns,
+            windowing,
+            area,
+            early,
+            hold,
+            quantities,
+            inputs,
+            outputs,
+        };
+        job.source = source.map(|source| chain::join(&fields, source, &job, before));
         fields.finish();
-        JobRule { id, concerns, windowing, area, early, quantities, inputs, outputs }
+        job
     }
 
     /// A roll-up of the mean of one quantity of one family that tells nothing: a rule looks at it.
@@ -122,10 +157,13 @@ impl JobRule {
         let windowing = area.pane();
         JobRule {
             id,
+            source: None,
+            readers: Vec::new(),
             concerns,
             windowing,
             area: Some(area),
             early: None,
+            hold: None,
             quantities,
             inputs,
             outputs: Vec::new(),
@@ -135,6 +173,11 @@ impl JobRule {
     /// What it makes of devices of a family.
     pub fn concern(&self, family: Family) -> &Concern {
         &self.concerns[family as usize]
+    }
+
+    /// Whether it tells of a window what it keeps of it, and no more.
+    pub fn is_told_as_kept(&self) -> bool {
+        self.hold.is_none() && self.source.is_none()
     }
 
     /// Whether it may be about readings of a device.
@@ -155,6 +198,17 @@ impl Input {
             _ => None,
         }
     }
+}
+
+fn read_early(fields: &mut Fields<'_>, windowing: &Windowing, is_about_areas: bool) -> Option<Duration> {
+    let early = fields.has("early").then(|| fields.positive_duration("early"))?;
+    if matches!(windowing, Windowing::Session(_) | Windowing::Count(_)) {
+        fields.problem("early", "needs windows whose end is known: tumbling, hopping or calendar");
+    }
+    if is_about_areas {
+        fields.problem("early", "is for windows of one device: an area is told when its devices have been");
+    }
+    Some(early)
 }
 
 /// Whether it is about areas.
@@ -185,7 +239,7 @@ impl AreaRule {
         };
         let (wait, allowed_lateness) =
             (or("wait", AreaRule::WAIT), or("allowed_lateness", AreaRule::ALLOWED_LATENESS));
-        AreaRule { windowing: windowing.clone(), wait, allowed_lateness }
+        AreaRule { windowing: windowing.clone(), wait, allowed_lateness, rank: None, neighbours: None }
     }
 }
 
@@ -209,6 +263,23 @@ fn read_where(fields: &mut Fields<'_>, quantities: &mut Vec<Quantity>) -> [Conce
             all
         }
     }
+}
+
+/// How long a value stands, which must be said where means over time are asked for.
+fn read_hold(fields: &mut Fields<'_>, inputs: &[Input], windowing: &Windowing) -> Option<Duration> {
+    let name = Function::TimeWeightedMean.name();
+    let is_weighed = inputs.iter().any(|input| input.wants.steps);
+    if is_weighed && matches!(windowing, Windowing::Session(_) | Windowing::Count(_)) {
+        fields.problem("window", format!("for {name} must have a known end: tumbling, hopping or calendar"));
+    }
+    match (is_weighed, fields.has("hold")) {
+        (true, false) => {
+            fields.problem("hold", format!("is missing: {name} must know how long a value stands"));
+        }
+        (false, true) => fields.problem("hold", format!("is for {name}, which is not selected")),
+        _ => {}
+    }
+    fields.has("hold").then(|| fields.positive_duration("hold"))
 }
 
 fn read_windowing(mut fields: Fields<'_>) -> Windowing {
@@ -259,6 +330,23 @@ fn read_calendar(fields: &mut Fields<'_>) -> Calendar {
     Calendar { unit, zone, day_start }
 }
 
+/// What devices are compared by; it may ask for what nothing is told of.
+fn read_neighbours(
+    fields: &mut Fields<'_>,
+    quantities: &mut Vec<Quantity>,
+    inputs: &mut Vec<Input>,
+) -> Option<NeighbourTest> {
+    let table = fields.has("neighbours").then(|| fields.table("neighbours"))?;
+    NeighbourTest::read(table, |table| {
+        let (name, text) = (table.text("tells"), table.text("of"));
+        if name.is_empty() || text.is_empty() {
+            return None;
+        }
+        check_name(&name, "tells", table);
+        read_output(&name, "of", &text, table, (quantities, inputs))
+    })
+}
+
 fn read_select(mut fields: Fields<'_>, quantities: &mut Vec<Quantity>) -> (Vec<Input>, Vec<Output>) {
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
     let texts = fields.texts();
@@ -266,23 +354,38 @@ fn read_select(mut fields: Fields<'_>, quantities: &mut Vec<Quantity>) -> (Vec<I
         fields.problem("", "must select something, such as { pm2_5_mean = \"mean(pm2_5)\" }");
     }
     for (name, text) in texts {
-        let is_name = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
-        let output = Quantity::from_name(&name);
-        if output.info().is_some() || !name.bytes().all(is_name) {
-            fields.problem(
-                &name,
-                "may hold lower-case letters, digits and `_`, and be no quantity of the registry",
-            );
-        }
+        check_name(&name, &name, &fields);
         if text.is_empty() {
             continue;
         }
-        let mut names = Statistics { quantities, inputs: &mut inputs, called: Vec::new() };
-        match read_number(&text, &mut names) {
-            Ok(value) => outputs.push(Output { name: output, statistics: names.called, value }),
-            Err(fault) => fields.fault(&name, &fault),
-        }
+        outputs.extend(read_output(&name, &name, &text, &fields, (quantities, &mut inputs)));
     }
     fields.finish();
     (inputs, outputs)
+}
+
+/// A name under which rows may stand.
+fn check_name(name: &str, key: &str, fields: &Fields<'_>) {
+    let is_name = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    if Quantity::from_name(name).info().is_some() || !name.bytes().all(is_name) {
+        fields
+            .problem(key, "may hold lower-case letters, digits and `_`, and be no quantity of the registry");
+    }
+}
+
+fn read_output(
+    name: &str,
+    key: &str,
+    text: &str,
+    fields: &Fields<'_>,
+    (quantities, inputs): (&mut Vec<Quantity>, &mut Vec<Input>),
+) -> Option<Output> {
+    let mut names = Statistics { quantities, inputs, called: Vec::new() };
+    match read_number(text, &mut names) {
+        Ok(value) => Some(Output { name: Quantity::from_name(name), statistics: names.called, value }),
+        Err(fault) => {
+            fields.fault(key, &fault);
+            None
+        }
+    }
 }

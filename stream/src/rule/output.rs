@@ -50,14 +50,28 @@ impl Scope for Statistics<'_> {
 }
 
 impl Output {
-    /// Its row. As of a derived quantity its mean, smallest and greatest are one: the statistic. Without a value (no
-    /// usable reading, or none that can be told) nothing in it is good.
-    pub fn row(&self, of: &Finding<'_>) -> Aggregate {
-        let statistics = Statistics { output: self, values: of.values };
+    /// A row in whose place nothing is known any more.
+    pub fn nothing_good(row: Aggregate) -> Aggregate {
+        Aggregate { good: 0, sum: 0.0, mean: 0.0, min: 0.0, max: 0.0, ..row }
+    }
+
+    /// How many readings it is made of, how many of them are usable, and what it is.
+    pub fn known(&self, values: &[Accumulator]) -> (u32, u32, Option<f64>) {
+        let statistics = Statistics { output: self, values };
         let (count, good) = (statistics.least(|values| values.count), statistics.least(|values| values.good));
         let is_whole = |value: &f64| (value * f64::from(good)).is_finite();
         let value = self.value.of(&statistics).filter(is_whole);
-        let good = if value.is_some() { good } else { 0 };
+        (count, if value.is_some() { good } else { 0 }, value)
+    }
+
+    /// Its row. As of a derived quantity its mean, smallest and greatest are one: the statistic. Without a value (no
+    /// usable reading, or none that can be told) nothing in it is good.
+    pub fn row(&self, of: &Finding<'_>) -> Aggregate {
+        self.row_with(of, self.known(of.values))
+    }
+
+    /// A row that says this: how many readings, how many of them usable, and what they come to.
+    pub fn row_with(&self, of: &Finding<'_>, (count, good, value): (u32, u32, Option<f64>)) -> Aggregate {
         let value = value.unwrap_or(0.0);
         Aggregate {
             subject: of.subject.clone(),

@@ -4,7 +4,8 @@ mod read;
 
 use super::area_share::AreaShareRule;
 use super::fields::{Fields, Problem, Problems};
-use super::job::JobRule;
+use super::job::{JobRule, Output};
+use super::pattern::PatternRule;
 use super::quality::{QualityRule, WAIT};
 use super::threshold::ThresholdRule;
 use records::{Family, Name, Quantity};
@@ -28,6 +29,8 @@ pub struct Ruleset {
     pub thresholds: Vec<ThresholdRule>,
     /// Devices that fall silent: thresholds on seconds of silence.
     pub absences: Vec<ThresholdRule>,
+    /// What devices say one after the other.
+    pub patterns: Vec<PatternRule>,
     /// Standing queues on a road.
     pub queues: Vec<QueueRule>,
     /// Tags that don't arrive.
@@ -149,8 +152,13 @@ impl Ruleset {
 impl Ruleset {
     /// Whether a user-defined job tells its statistics under that name.
     pub fn is_selected(&self, quantity: &Quantity) -> bool {
-        quantity.code().is_none()
-            && self.jobs.iter().flat_map(|job| &job.outputs).any(|output| output.name == *quantity)
+        let compared =
+            |job: &JobRule| job.area.as_ref()?.neighbours.as_ref().map(|test| test.of.name.clone());
+        let tells = |job: &JobRule| {
+            job.outputs.iter().any(|output| output.name == *quantity)
+                || compared(job).as_ref() == Some(quantity)
+        };
+        quantity.code().is_none() && self.jobs.iter().any(tells)
     }
 }
 
@@ -187,6 +195,7 @@ fn validate_ids(ruleset: &Ruleset, fields: &Fields<'_>) {
     let all = [
         ids("threshold", ruleset.thresholds.iter().collect()),
         ids("absence", ruleset.absences.iter().collect()),
+        ids("pattern", ruleset.patterns.iter().map(|rule| &rule.alert).collect()),
         ids("queue", ruleset.queues.iter().map(|rule| &rule.alert).collect()),
         ids("area_share", ruleset.area_shares.iter().map(|rule| &rule.alert).collect()),
         ids("route", ruleset.routes.iter().map(|rule| &rule.alert).collect()),
@@ -209,10 +218,12 @@ fn validate_outputs(ruleset: &Ruleset, fields: &Fields<'_>) {
                 format!("`{}` is the id of another job or rule about areas", job.id),
             );
         }
-        for output in &job.outputs {
-            if !seen.insert(output.name.clone()) {
-                let path = format!("job[{index}].select.{}", output.name);
-                fields.problem(&path, "is selected by another job as well");
+        let path = |output: &Output| (format!("select.{}", output.name), output.name.clone());
+        let compared = job.area.as_ref().and_then(|area| area.neighbours.as_ref());
+        let compared = compared.map(|test| ("neighbours.tells".to_owned(), test.of.name.clone()));
+        for (path, name) in job.outputs.iter().map(path).chain(compared) {
+            if !seen.insert(name) {
+                fields.problem(&format!("job[{index}].{path}"), "is selected by another job as well");
             }
         }
     }

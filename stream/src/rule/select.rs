@@ -10,6 +10,7 @@ const QUANTITIES: u32 = 1;
 const RANK: u32 = 0;
 const TEXTS: [&str; 5] = ["family", "area", "device", "label", "quality"];
 const FAMILY: u32 = 0;
+const QUALITY: usize = 4;
 
 /// What is known of one reading of one message of a device.
 pub trait About: AboutDevice {
@@ -207,6 +208,29 @@ pub fn read_condition(text: &str, quantities: &mut Vec<Quantity>) -> Result<Cond
     match compile(text, &mut Readings(quantities))? {
         Typed::Condition(condition) => Ok(condition),
         other => Err(Fault { at: 0, message: format!("must be true or false, not {}", other.kind()) }),
+    }
+}
+
+/// Names of what may hold in a message as a whole: of its usable readings, so that there is no `quality` to ask for.
+struct Happenings<'q>(Readings<'q>);
+
+impl Names for Happenings<'_> {
+    fn variable(&mut self, name: &str) -> Option<Typed> {
+        (name != TEXTS[QUALITY]).then(|| self.0.variable(name))?
+    }
+
+    fn call(&mut self, name: &str, argument: &Call<'_>) -> Option<Result<Typed, Fault>> {
+        self.0.call(name, argument)
+    }
+}
+
+/// Compiles what may hold in a message.
+pub fn read_happening(text: &str, quantities: &mut Vec<Quantity>) -> Result<Condition, Fault> {
+    let fault = |message: String| Fault { at: 0, message };
+    match compile(text, &mut Happenings(Readings(quantities)))? {
+        Typed::Condition(_) if quantities.is_empty() => Err(fault("names no quantity".to_owned())),
+        Typed::Condition(condition) => Ok(condition),
+        other => Err(fault(format!("must be true or false, not {}", other.kind()))),
     }
 }
 

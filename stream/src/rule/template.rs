@@ -31,10 +31,12 @@ pub enum Word {
     Tags,
     /// How many devices, of how many.
     Devices,
+    /// How often a pattern has occurred.
+    Times,
 }
 
 impl Word {
-    const ALL: [(Word, &'static str); 13] = [
+    const ALL: [(Word, &'static str); 14] = [
         (Word::Value, "value"),
         (Word::Unit, "unit"),
         (Word::Threshold, "threshold"),
@@ -48,6 +50,7 @@ impl Word {
         (Word::Reader, "reader"),
         (Word::Tags, "tags"),
         (Word::Devices, "devices"),
+        (Word::Times, "times"),
     ];
 
     /// What every rule can say.

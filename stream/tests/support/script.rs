@@ -90,7 +90,7 @@ impl Stage {
                 (self.device, self.area) = jobs(&self.config, &self.rules);
                 Vec::new()
             }
-            [kind @ ("job" | "threshold" | "absence" | "quality" | "area_share"), ..] => {
+            [kind @ ("job" | "pattern" | "threshold" | "absence" | "quality" | "area_share"), ..] => {
                 if *kind == "quality" {
                     self.rules = self.rules.replace(default_qualities(), "");
                 }

@@ -2,7 +2,7 @@ use super::super::Function;
 use super::*;
 use proptest::prelude::*;
 
-const ALL: Wants = Wants { ends: true, spread: true, circle: true, sketch: true };
+const ALL: Wants = Wants { ends: true, spread: true, circle: true, sketch: true, steps: false };
 
 fn of(values: &[(i64, f64)]) -> Accumulator {
     let mut all = Accumulator::default();

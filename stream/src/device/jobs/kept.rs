@@ -10,6 +10,7 @@ use minicbor::decode::Error as DecodeError;
 use minicbor::encode::{Error as EncodeError, Write};
 use minicbor::{Decode, Decoder, Encode, Encoder};
 use records::{Flag, Quality, Timestamp};
+use std::time::Duration;
 
 /// Most values that are kept as they are, for each input: as many take as much room as statistics of them.
 const FEW: usize = 4;
@@ -47,6 +48,7 @@ impl Kept {
         let is_merged = matches!(rule.windowing, Windowing::Hopping { .. });
         let is_quick = rule.inputs.iter().all(|input| !input.wants.circle && !input.wants.sketch);
         let is_numbered = u16::try_from(rule.inputs.len()).is_ok();
+        let is_quick = is_quick && rule.is_told_as_kept();
         match is_merged && is_quick && is_numbered {
             true => Kept::Few(Samples(Vec::with_capacity(rule.inputs.len()))),
             false => Kept::Many(Tally::default()),
@@ -65,6 +67,29 @@ impl Kept {
         }
         if let Kept::Many(all) = self {
             all.add(sight, rule);
+        }
+    }
+
+    /// Lets what a message says stand, for means over time. Returns whether it came too late.
+    pub fn stand(&mut self, sight: &Sight<'_>, rule: &JobRule, hold: Duration) -> bool {
+        match self {
+            Kept::Many(all) => all.stand(sight, rule, hold),
+            Kept::Few(_) => false,
+        }
+    }
+
+    /// Adds what a window holds that is told no more.
+    pub fn merge(&mut self, tally: &Tally) {
+        if let Kept::Many(all) = self {
+            all.merge(tally);
+        }
+    }
+
+    /// Statistics, where they are kept.
+    pub fn tally(&self) -> Option<&Tally> {
+        match self {
+            Kept::Many(all) => Some(all),
+            Kept::Few(_) => None,
         }
     }
 

@@ -36,7 +36,14 @@ pub struct Told<'a> {
 /// Takes what a job tells.
 pub type Tell<'t> = dyn FnMut(Told<'_>) + 't;
 
-/// The jobs of one device. Each begins with the first message that it is about.
+/// A window of a job that others read.
+struct Passed {
+    job: usize,
+    window: Window,
+    tally: Tally,
+}
+
+/// The jobs of one device, by place in the rules file. Each begins with the first message, or window, that it is about.
 #[derive(Clone, Debug, Default, Encode, Decode)]
 pub struct Jobs(#[n(0)] Vec<Running>);
 
@@ -75,36 +82,75 @@ impl Jobs {
             return false;
         }
         match self.state(job, rule) {
-            State::Spans(spans) => spans.add(sight, forgotten_to, rule, &mut telling(job, tell)),
+            State::Spans(spans) => {
+                let mut passed = Vec::new();
+                let is_late =
+                    spans.add(sight, forgotten_to, rule, &mut passing(job, rule, &mut passed, tell));
+                self.pass_on(passed, forgotten_to, rules, tell);
+                is_late
+            }
             State::Sessions(sessions) => sessions.add(sight, rule),
             State::Counted(counted) => counted.add(sight, rule, &mut telling(job, tell)),
         }
     }
 
+    /// Gives windows to the jobs that read them, and what those tell to theirs.
+    fn pass_on(
+        &mut self,
+        mut passed: Vec<Passed>,
+        forgotten_to: Timestamp,
+        rules: &[JobRule],
+        tell: &mut Tell<'_>,
+    ) {
+        while !passed.is_empty() {
+            let mut further = Vec::new();
+            for Passed { job, window, tally } in passed {
+                for reader in &rules[job].readers {
+                    let rule = &rules[*reader];
+                    let (Some(source), State::Spans(spans)) = (&rule.source, self.state(*reader, rule))
+                    else {
+                        continue;
+                    };
+                    let mut telling = passing(*reader, rule, &mut further, tell);
+                    spans.put(window, tally.of_inputs(&source.inputs), forgotten_to, rule, &mut telling);
+                }
+            }
+            passed = further;
+        }
+    }
+
     /// Closes what ends up to `to`, job by job, each in order.
     pub fn close(&mut self, to: Timestamp, rules: &[JobRule], tell: &mut Tell<'_>) {
-        for Running { job, state } in &mut self.0 {
-            let job = *job as usize;
-            let windowing = &rules[job].windowing;
+        let mut place = 0;
+        // A job that reads windows stands behind the one that they are of, and may begin here.
+        while let Some(Running { job, state }) = self.0.get_mut(place) {
+            let (job, mut passed) = (*job as usize, Vec::new());
+            let (rule, windowing) = (&rules[job], &rules[job].windowing);
             match state {
-                State::Spans(spans) => spans.close(to, &rules[job], &mut telling(job, tell)),
+                State::Spans(spans) => spans.close(to, rule, &mut passing(job, rule, &mut passed, tell)),
                 State::Sessions(sessions) => sessions.close(to, windowing, &mut telling(job, tell)),
                 State::Counted(counted) => counted.close(to, windowing, &mut telling(job, tell)),
             }
+            self.pass_on(passed, Timestamp::MIN, rules, tell);
+            place += 1;
         }
     }
 
     /// The device has come to `progress` by its own word: tells open windows that are due to be told early, and
     /// forgets what takes no more readings.
     pub fn advance(&mut self, progress: Timestamp, times: &Times, rules: &[JobRule], tell: &mut Tell<'_>) {
-        for Running { job, state } in &mut self.0 {
-            let job = *job as usize;
+        let mut place = 0;
+        while let Some(Running { job, state }) = self.0.get_mut(place) {
+            let (job, mut passed) = (*job as usize, Vec::new());
+            let rule = &rules[job];
             if let State::Spans(spans) = state {
-                if let Some(early) = rules[job].early {
-                    spans.tell_early(progress, early, &rules[job], &mut telling(job, tell));
+                if let Some(early) = rule.early {
+                    spans.tell_early(progress, early, rule, &mut passing(job, rule, &mut passed, tell));
                 }
-                spans.forget(progress - times.allowed_lateness, &rules[job].windowing);
+                spans.forget(progress - times.allowed_lateness, &rule.windowing);
             }
+            self.pass_on(passed, Timestamp::MIN, rules, tell);
+            place += 1;
         }
     }
 
@@ -119,19 +165,35 @@ impl Jobs {
     }
 
     fn state(&mut self, job: usize, rule: &JobRule) -> &mut State {
-        let index = self.0.iter().position(|running| running.job as usize == job).unwrap_or_else(|| {
-            let state = match &rule.windowing {
-                Windowing::Session(_) => State::Sessions(Sessions::default()),
-                Windowing::Count(_) => State::Counted(Counted::default()),
-                Windowing::Tumbling(_) | Windowing::Hopping { .. } | Windowing::Calendar(_) => {
-                    State::Spans(Spans::default())
-                }
-            };
-            let job = u32::try_from(job).expect("a rules file has few jobs");
-            self.0.push(Running { job, state });
-            self.0.len() - 1
-        });
+        let index =
+            self.0.binary_search_by_key(&job, |running| running.job as usize).unwrap_or_else(|index| {
+                let state = match &rule.windowing {
+                    Windowing::Session(_) => State::Sessions(Sessions::default()),
+                    Windowing::Count(_) => State::Counted(Counted::default()),
+                    Windowing::Tumbling(_) | Windowing::Hopping { .. } | Windowing::Calendar(_) => {
+                        State::Spans(Spans::default())
+                    }
+                };
+                let job = u32::try_from(job).expect("a rules file has few jobs");
+                self.0.insert(index, Running { job, state });
+                index
+            });
         &mut self.0[index].state
+    }
+}
+
+/// The same, and keeps what others read.
+fn passing<'t>(
+    job: usize,
+    rule: &'t JobRule,
+    passed: &'t mut Vec<Passed>,
+    tell: &'t mut Tell<'_>,
+) -> impl FnMut(Window, u32, &Tally) + 't {
+    move |window, revision, tally| {
+        if !rule.readers.is_empty() {
+            passed.push(Passed { job, window, tally: tally.clone() });
+        }
+        tell(Told { job, window, revision, tally });
     }
 }
 

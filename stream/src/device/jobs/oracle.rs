@@ -17,11 +17,16 @@ type Said = Vec<(i64, i32)>;
 type Rows = BTreeMap<(i64, i64), [f64; 6]>;
 
 fn rule(window: &str) -> JobRule {
-    let text = format!(
-        "{}\n[[job]]\nid = \"j\"\nwhere = \"family == 'other'\"\nwindow = {{ {window} }}\nselect = {{ a = \"first(temperature)\" }}\n",
-        include_str!("../../../rules/default.toml")
-    );
-    Ruleset::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}")).jobs.remove(0)
+    job(&format!("window = {{ {window} }}\nselect = {{ a = \"first(temperature)\" }}"))
+}
+
+fn job(keys: &str) -> JobRule {
+    jobs(&format!("[[job]]\nid = \"j\"\nwhere = \"family == 'other'\"\n{keys}\n")).remove(0)
+}
+
+fn jobs(tables: &str) -> Vec<JobRule> {
+    let text = format!("{}\n{tables}", include_str!("../../../rules/default.toml"));
+    Ruleset::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}")).jobs
 }
 
 fn message(at: i64, sequence: usize, value: i32) -> Observation {
@@ -43,21 +48,32 @@ fn message(at: i64, sequence: usize, value: i32) -> Observation {
 /// What the jobs tell when messages come in the order of `arrives`; the last word on each window, and how many
 /// were told again.
 fn run(rule: &JobRule, said: &Said, arrives: &[i64]) -> (Rows, usize) {
-    let rules = std::slice::from_ref(rule);
+    run_of(std::slice::from_ref(rule), said, arrives, |tally| {
+        let values = &tally.values[0];
+        let ends = values.ends.as_ref().expect("it is wanted");
+        [f64::from(values.count), values.sum.round(), ends.first.1, ends.last.1, values.min, values.max]
+    })
+}
+
+/// The same of the last of these jobs; those that don't read windows are shown each message.
+fn run_of<T>(
+    rules: &[JobRule],
+    said: &Said,
+    arrives: &[i64],
+    of: impl Fn(&Tally) -> T,
+) -> (BTreeMap<(i64, i64), T>, usize) {
     let (times, id) = (Times::default(), Name::new("d"));
     let whom = Whom { id: &id, entry: None };
-    let (mut jobs, mut rows, mut again) = (Jobs::default(), Rows::new(), 0);
+    let (mut jobs, mut rows, mut again) = (Jobs::default(), BTreeMap::new(), 0);
     let mut order: Vec<usize> = (0..said.len()).collect();
     order.sort_by_key(|index| (said[*index].0 + arrives[*index], *index));
     let mut newest = i64::MIN;
     let mut tell = |told: Told<'_>| {
-        let values = &told.tally.values[0];
-        let ends = values.ends.as_ref().expect("it is wanted");
-        let numbers =
-            [f64::from(values.count), values.sum.round(), ends.first.1, ends.last.1, values.min, values.max];
-        again += usize::from(
-            rows.insert((told.window.start.0 - START, told.window.end.0 - START), numbers).is_some(),
-        );
+        if told.job + 1 < rules.len() {
+            return;
+        }
+        let window = (told.window.start.0 - START, told.window.end.0 - START);
+        again += usize::from(rows.insert(window, of(told.tally)).is_some());
     };
     for index in order {
         // Whatever is in the state survives a snapshot.
@@ -192,3 +208,6 @@ fn early_windows_are_told_as_they_stand() {
     assert_eq!(rows.keys().collect::<Vec<_>>(), [&(0, 60_000), &(60_000, 120_000)]);
     assert_eq!((rows[&(0, 60_000)][0], again), (6.0, 3));
 }
+
+mod chained;
+mod weighed;

@@ -3,6 +3,7 @@
 use super::kept::Kept;
 use super::sight::Sight;
 use super::tally::Tally;
+use crate::aggregate::{Held, Step, Steps};
 use crate::rule::{JobRule, Windowing};
 use minicbor::{Decode, Encode};
 use records::{Timestamp, Window};
@@ -30,6 +31,20 @@ pub struct Spans {
     /// Something has come since.
     #[n(5)]
     has_changed: bool,
+    /// By input: the last value of panes that are forgotten, for means over time.
+    #[n(6)]
+    before: Vec<Option<Step>>,
+    /// Of a job that reads windows: those that may still be told again, by end. The others are in their panes.
+    #[n(7)]
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, Encode, Decode)]
+struct Part {
+    #[cbor(n(0), with = "crate::cbor")]
+    span: Window,
+    #[n(1)]
+    tally: Tally,
 }
 
 #[derive(Clone, Debug, Encode, Decode)]
@@ -48,6 +63,13 @@ struct Telling {
     times: u32,
 }
 
+impl Pane {
+    /// The values of an input that stand one after the other.
+    fn steps(&self, input: usize) -> Option<&Steps> {
+        self.kept.tally()?.values.get(input)?.steps()
+    }
+}
+
 impl Default for Spans {
     fn default() -> Self {
         Spans {
@@ -57,6 +79,8 @@ impl Default for Spans {
             next: None,
             early_to: None,
             has_changed: false,
+            before: Vec::new(),
+            parts: Vec::new(),
         }
     }
 }
@@ -78,14 +102,69 @@ impl Spans {
             return true;
         }
         let index = self.place(pane, rule);
-        self.panes[index].kept.add(pane.start, sight, rule);
+        let kept = &mut self.panes[index].kept;
+        kept.add(pane.start, sight, rule);
+        let is_late = rule.hold.is_some_and(|hold| kept.stand(sight, rule, hold));
         self.has_changed = true;
         if pane.end <= self.closed_to {
-            let is_told = |window: &Window| window.end <= self.closed_to && window.end > forgotten_to;
-            let again: Vec<Window> = windowing.windows(pane).filter(is_told).collect();
-            again.into_iter().for_each(|window| self.tell(window, rule, tell));
+            self.tell_again(index, at, forgotten_to, rule, tell);
         }
-        false
+        is_late
+    }
+
+    /// Tells closed windows again that a value of that pane changes, as far as they still take it.
+    fn tell_again(
+        &mut self,
+        index: usize,
+        at: Timestamp,
+        forgotten_to: Timestamp,
+        rule: &JobRule,
+        tell: &mut Tell<'_>,
+    ) {
+        let stands_to = self.stands_to(index, at, rule);
+        let is_changed = |window: &Window| window.start < stands_to;
+        let windows = |pane: &Pane| rule.windowing.windows(pane.span).take_while(is_changed);
+        let is_told = |window: &Window| window.end <= self.closed_to && window.end > forgotten_to;
+        let changed = self.panes.range(index..).take_while(|pane| windows(pane).next().is_some());
+        let mut again: Vec<Window> = changed.flat_map(windows).filter(is_told).collect();
+        again.sort_unstable_by_key(|window| (window.end, window.start));
+        again.dedup();
+        again.into_iter().for_each(|window| self.tell(window, window.end, rule, tell));
+    }
+
+    /// Takes a window of the job that this one reads, in place of what that told of it before; tells closed windows again
+    /// that still take it.
+    pub fn put(
+        &mut self,
+        span: Window,
+        tally: Tally,
+        forgotten_to: Timestamp,
+        rule: &JobRule,
+        tell: &mut Tell<'_>,
+    ) {
+        let pane = self.pane(span.start, &rule.windowing);
+        let index = self.place(pane, rule);
+        let place = self.parts.partition_point(|known| known.span.end < span.end);
+        match self.parts.get_mut(place).filter(|known| known.span == span) {
+            Some(known) => known.tally = tally,
+            None => self.parts.insert(place, Part { span, tally }),
+        }
+        self.has_changed = true;
+        self.tell_again(index, span.start, forgotten_to, rule, tell);
+    }
+
+    /// Up to when a value of that pane changes what is known: to the end of the pane, and in means over time for as
+    /// long as it stands.
+    fn stands_to(&self, index: usize, at: Timestamp, rule: &JobRule) -> Timestamp {
+        let panes = || self.panes.range(index..);
+        let stands = |input: usize| {
+            let hold =
+                rule.hold.filter(|_| self.panes[index].steps(input).is_some_and(|steps| steps.has(at)))?;
+            let mut reached = panes().take_while(|pane| pane.span.start < at + hold);
+            let next = reached.find_map(|pane| pane.steps(input)?.next(at));
+            Some(next.map_or(at + hold, |next| next.min(at + hold)))
+        };
+        (0..rule.inputs.len()).filter_map(stands).fold(self.panes[index].span.end, Timestamp::max)
     }
 
     /// Where a pane stands; a new one when there was none.
@@ -112,7 +191,7 @@ impl Spans {
         if self.next.is_some_and(|next| next <= to) {
             while let Some(window) = self.next_window(&rule.windowing).filter(|window| window.end <= to) {
                 self.closed_to = window.end;
-                self.tell(window, rule, tell);
+                self.tell(window, window.end, rule, tell);
             }
             self.closed_to = to;
             self.look_ahead(&rule.windowing);
@@ -128,16 +207,33 @@ impl Spans {
             return;
         }
         let open = self.open_windows(&rule.windowing);
-        open.into_iter().for_each(|window| self.tell(window, rule, tell));
+        open.into_iter().for_each(|window| self.tell(window, mark, rule, tell));
     }
 
     /// Forgets panes of which every window ends up to `to`.
     pub fn forget(&mut self, to: Timestamp, windowing: &Windowing) {
+        let over = self.parts.partition_point(|part| part.span.end <= to);
+        for Part { span, tally } in self.parts.drain(..over) {
+            if let Some(pane) = self.panes.iter_mut().find(|pane| pane.span.holds(span.start)) {
+                pane.kept.merge(&tally);
+            }
+        }
         while self.panes.front().is_some_and(|pane| windowing.last_end(pane.span) <= to) {
-            self.panes.pop_front();
+            self.forget_first();
         }
         while self.told.front().is_some_and(|told| told.end <= to) {
             self.told.pop_front();
+        }
+    }
+
+    /// Forgets the first pane but for the value that stands at its end.
+    fn forget_first(&mut self) {
+        let Some(pane) = self.panes.pop_front() else { return };
+        for (input, values) in pane.kept.tally().into_iter().flat_map(|tally| tally.values.iter().enumerate())
+        {
+            let Some(last) = values.steps().and_then(Steps::last) else { continue };
+            self.before.resize(self.before.len().max(input + 1), None);
+            self.before[input] = Some(last);
         }
     }
 
@@ -174,21 +270,57 @@ impl Spans {
         self.next = self.next_window(windowing).map(|window| window.end);
     }
 
-    fn tell(&mut self, window: Window, rule: &JobRule, tell: &mut Tell<'_>) {
+    /// Tells a window; for means over time as of `known_to`, to its end at most.
+    fn tell(&mut self, window: Window, known_to: Timestamp, rule: &JobRule, tell: &mut Tell<'_>) {
         let revision = self.note(window.end);
-        let behind = self.panes.iter().rev().take_while(|pane| pane.span.end > window.end).count();
-        let before = self.panes.range(..self.panes.len() - behind).rev();
-        let mut inside = before.take_while(|pane| pane.span.start >= window.start);
+        let mut inside = self.inside(window);
         match (inside.next(), inside.next()) {
             (None, _) => {}
-            (Some(Pane { kept: Kept::Many(one), .. }), None) => tell(window, revision, one),
+            (Some(Pane { kept: Kept::Many(one), .. }), None) if rule.is_told_as_kept() => {
+                tell(window, revision, one);
+            }
             (Some(one), two) => {
                 let mut all = Tally::of(rule);
                 let panes = std::iter::once(one).chain(two).chain(inside);
                 panes.for_each(|pane| pane.kept.add_to(pane.span.start, rule, &mut all));
+                self.parts_inside(window).for_each(|part| all.merge(&part.tally));
+                if let Some(hold) = rule.hold {
+                    self.weigh(window, known_to, rule, hold, &mut all);
+                }
                 tell(window, revision, &all);
             }
         }
+    }
+
+    /// The panes of a window, from the last.
+    fn inside(&self, window: Window) -> impl Iterator<Item = &Pane> {
+        let behind = self.panes.iter().rev().take_while(|pane| pane.span.end > window.end).count();
+        let before = self.panes.range(..self.panes.len() - behind).rev();
+        before.take_while(move |pane| pane.span.start >= window.start)
+    }
+
+    /// The windows of the job that this one reads which are in a window, and may still be told again.
+    fn parts_inside(&self, window: Window) -> impl Iterator<Item = &Part> {
+        let is_inside = move |part: &&Part| window.start <= part.span.start && part.span.end <= window.end;
+        self.parts.iter().filter(is_inside)
+    }
+
+    /// Adds how long each value stood in a window.
+    fn weigh(&self, window: Window, known_to: Timestamp, rule: &JobRule, hold: Duration, all: &mut Tally) {
+        let span = Window { start: window.start, end: window.end.min(known_to) };
+        let weighed = all.values.iter_mut().enumerate().filter(|(input, _)| rule.inputs[*input].wants.steps);
+        for (input, values) in weighed {
+            let inside: Vec<&Steps> = self.inside(window).filter_map(|pane| pane.steps(input)).collect();
+            let in_order = inside.into_iter().rev();
+            values.set_held(Held::of(in_order, self.last_before(window.start, input), span, hold));
+        }
+    }
+
+    /// The last value of an input before an instant where panes meet.
+    fn last_before(&self, at: Timestamp, input: usize) -> Option<Step> {
+        let mut known = self.panes.iter().rev().skip_while(|pane| pane.span.start >= at);
+        let last = known.find_map(|pane| pane.steps(input)?.last());
+        last.or_else(|| *self.before.get(input)?)
     }
 
     /// Notes that the window of that end is told; returns how often it was before.

@@ -5,6 +5,7 @@ use crate::aggregate::Accumulator;
 use crate::rule::{Input, JobRule};
 use minicbor::{Decode, Encode};
 use records::{Flag, Quality, Quantity, Reading};
+use std::time::Duration;
 
 /// One accumulator per input of the job, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
@@ -44,9 +45,26 @@ impl Tally {
         });
     }
 
+    /// Lets what a message says stand, for means over time, no longer than `hold`. Returns whether it came too late.
+    pub fn stand(&mut self, sight: &Sight<'_>, rule: &JobRule, hold: Duration) -> bool {
+        let (at, mut is_late) = (sight.message.event_time, false);
+        values_of(sight, rule, |input, value, quality| {
+            if rule.inputs[input].wants.steps && quality.is_usable() {
+                is_late |= !self.values[input].stand(at, value, hold);
+            }
+        });
+        is_late
+    }
+
+    /// What it holds of these inputs, in this order.
+    pub fn of_inputs(&self, inputs: &[usize]) -> Tally {
+        let values = inputs.iter().map(|input| self.values.get(*input).cloned().unwrap_or_default());
+        Tally { values: values.collect(), ..Tally::default() }
+    }
+
     /// Adds what another holds.
     pub fn merge(&mut self, other: &Tally) {
-        self.values.resize(other.values.len(), Accumulator::default());
+        self.values.resize(self.values.len().max(other.values.len()), Accumulator::default());
         self.values.iter_mut().zip(&other.values).for_each(|(to, from)| to.merge(from));
     }
 }

@@ -4,6 +4,7 @@ use super::{AirRule, PlantRule, QueueRule, RainRule, RouteRule, Ruleset, TagRule
 use crate::rule::area_share::AreaShareRule;
 use crate::rule::fields::Fields;
 use crate::rule::job::JobRule;
+use crate::rule::pattern::PatternRule;
 use crate::rule::quality::QualityRule;
 use crate::rule::template::Word;
 use crate::rule::threshold::{Kind, ThresholdRule, read_source};
@@ -19,12 +20,23 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Ruleset {
         tags: read_tags(fields.table("tags")),
         thresholds: fields.tables("threshold").into_iter().map(read_threshold).collect(),
         absences: fields.tables("absence").into_iter().map(read_absence).collect(),
+        patterns: fields.tables("pattern").into_iter().map(PatternRule::read).collect(),
         queues: fields.tables("queue").into_iter().map(read_queue).collect(),
         routes: fields.tables("route").into_iter().map(read_route).collect(),
         area_shares: fields.tables("area_share").into_iter().map(AreaShareRule::read).collect(),
-        jobs: fields.tables("job").into_iter().map(JobRule::read).collect(),
+        jobs: read_jobs(fields.tables("job")),
         qualities: fields.tables("quality").into_iter().map(QualityRule::read).collect(),
     }
+}
+
+/// A job may read the windows of one that stands before it.
+fn read_jobs(tables: Vec<Fields<'_>>) -> Vec<JobRule> {
+    let mut jobs = Vec::new();
+    for table in tables {
+        let job = JobRule::read(table, &mut jobs);
+        jobs.push(job);
+    }
+    jobs
 }
 
 /// Lengths that an operator is built for, and why.

@@ -394,3 +394,9 @@ fn an_area_share_says_where_it_is_wrong() {
     check("hopping = \"10m\", every = \"1m\"", "count = 3", &[end]);
     check("id = \"s\"", "id = \"rain-3h\"", &["area_share[0].id: `rain-3h` is the id of another rule"]);
 }
+
+mod chain;
+mod neighbours;
+mod pattern;
+mod rank;
+mod weighed;
