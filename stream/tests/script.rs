@@ -4,6 +4,7 @@
 //! device <id> <family> <area> [rank=<n>] [at=<time>] [label=<word>] [off]
 //!     [limits=<quantity>.<kind>:<number>,…]                                a registry entry; area - for none
 //! in <event time> <device> [<quantity>=]<value> … [at=<ingest>] [seq=<n>] [epoch=<n>] [clock=none|<time>]
+//!     [on=<lon>,<lat>]                                                    where it was
 //!     [from=<gateway>/<spool>/<offset>]                                    a forwarder brought it
 //! reads <event time> <reader> <epc> … [at=<ingest>]                        tag reads
 //! tick <ingest time>                                                       nobody spoke
@@ -11,7 +12,7 @@
 //! show observations | ticks                                                print these too
 //! idle <hours>                                                             a device is let go of after these; first
 //! policy trust|correct|ingest                                              what is done about wrong clocks; first
-//! job | pattern | threshold | absence | quality <key> = <value>; …          a table of the rules file; first
+//! job | place | pattern | threshold | absence | quality <key> = <value>; …          a table of the rules file; first
 //! restart                                                                  from a snapshot
 //! out …                                                                    what the line before causes
 //! count                                                                    say which facts were noted

@@ -5,7 +5,7 @@ use super::pipeline::Whom;
 use crate::counts::Fact;
 use crate::outputs::Outputs;
 use crate::rule::{
-    AboutDevice, AboutReading, AlertLife, MOST_OCCURRENCES, PatternRule, Seen, Word, rule_of,
+    AboutDevice, AboutReading, AlertLife, MOST_OCCURRENCES, PatternRule, Places, Seen, Word, rule_of,
 };
 use minicbor::{Decode, Encode};
 use records::{
@@ -84,7 +84,7 @@ impl Patterns {
     /// Takes a message whose quality has been judged.
     pub fn observe(&mut self, whom: Whom<'_>, message: &Observation, context: &Context, out: &mut Outputs) {
         let Body::Readings(readings) = &message.body else { return };
-        let about = &Usable { whom, readings };
+        let about = &Usable { whom, message, readings, places: &context.rules.places };
         for index in context.patterns_of(whom.family()) {
             let rule = &context.rules.patterns[*index];
             let (first, second) = (rule.first.holds(about), rule.second.holds(about) == Some(true));
@@ -283,6 +283,8 @@ fn show(
 /// A message as the conditions of patterns see it: its usable readings.
 struct Usable<'a> {
     whom: Whom<'a>,
+    message: &'a Observation,
+    places: &'a Places,
     readings: &'a [Reading],
 }
 
@@ -293,6 +295,9 @@ impl AboutReading for Usable<'_> {
     }
     fn flag(&self) -> Flag {
         Flag::Good
+    }
+    fn place(&self) -> &str {
+        self.places.of(self.whom.position(self.message))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::{air, plant, weather};
 use crate::outputs::Outputs;
 use crate::rule::{About, Lives, Seen, ThresholdRule, Word, rule_of};
 use minicbor::{Decode, Encode};
-use records::{Action, Aggregate, Device, Family, Name, Observation, Subject, Timestamp};
+use records::{Action, Aggregate, Device, Family, Name, Observation, Position, Subject, Timestamp};
 
 /// The state of the operators of one device.
 #[derive(Clone, Debug, Default, Encode, Decode)]
@@ -47,6 +47,11 @@ impl Whom<'_> {
     /// What it rolls up into; empty while nobody has said.
     pub fn area(&self) -> Name {
         self.entry.map_or_else(Name::default, |entry| entry.area.clone())
+    }
+
+    /// Where it was: where its message says, else where it stands.
+    pub fn position(&self, message: &Observation) -> Option<Position> {
+        message.position.or_else(|| self.entry.and_then(|entry| entry.position))
     }
 
     /// What an alert of a rule says of it.

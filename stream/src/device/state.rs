@@ -254,7 +254,7 @@ impl DeviceState {
                 continue;
             }
             self.tell(as_of, context, out, |jobs, whom, tell| {
-                let sight = Sight { message, whom };
+                let sight = Sight { message, whom, places: &context.rules.places };
                 let job = *job as usize;
                 late += usize::from(jobs.observe(job, &sight, forgotten_to, &context.rules.jobs, tell));
             });

@@ -155,6 +155,22 @@ impl<'p> Fields<'p> {
         }
     }
 
+    /// `[[113.9, 22.5], …]`: pairs of finite numbers.
+    pub(super) fn pairs(&mut self, key: &str) -> Vec<(f64, f64)> {
+        let found = self.table.remove(key);
+        let number = |value: &Value| value.as_float().or(value.as_integer().map(|number| number as f64));
+        let pair = |value: &Value| match value.as_array().map(Vec::as_slice) {
+            Some([one, other]) => {
+                number(one).zip(number(other)).filter(|(a, b)| a.is_finite() && b.is_finite())
+            }
+            _ => None,
+        };
+        let pairs = found.as_ref().and_then(Value::as_array).and_then(|all| all.iter().map(pair).collect());
+        pairs.unwrap_or_else(|| {
+            self.expected(key, found.as_ref(), "pairs of numbers such as [[113.9, 22.5], …]")
+        })
+    }
+
     /// `[12, 1, 2]`: months as bits 1 to 12.
     pub(super) fn months(&mut self, key: &str) -> u16 {
         let found = self.table.remove(key);

@@ -4,6 +4,7 @@ mod read;
 
 use super::area_share::AreaShareRule;
 use super::fields::{Fields, Problem, Problems};
+use super::geofence::Places;
 use super::job::{JobRule, Output};
 use super::pattern::PatternRule;
 use super::quality::{QualityRule, WAIT};
@@ -39,6 +40,8 @@ pub struct Ruleset {
     pub area_shares: Vec<AreaShareRule>,
     /// What users want to know beside, and behind those the roll-ups that `area_shares` look at.
     pub jobs: Vec<JobRule>,
+    /// Where devices may be.
+    pub places: Places,
     /// What values are expected.
     pub qualities: Vec<QualityRule>,
 }
@@ -143,6 +146,7 @@ impl Ruleset {
         validate_ids(&ruleset, &fields);
         validate_outputs(&ruleset, &fields);
         validate_qualities(&ruleset, &fields);
+        validate_places(&ruleset, &fields);
         ruleset.jobs.extend(ruleset.area_shares.iter().map(|rule| rule.job.clone()));
         fields.finish();
         problems.into_result(ruleset, text)
@@ -225,6 +229,17 @@ fn validate_outputs(ruleset: &Ruleset, fields: &Fields<'_>) {
             if !seen.insert(name) {
                 fields.problem(&format!("job[{index}].{path}"), "is selected by another job as well");
             }
+        }
+    }
+}
+
+/// An expression could mean either of two that are called alike.
+fn validate_places(ruleset: &Ruleset, fields: &Fields<'_>) {
+    let mut seen = BTreeSet::new();
+    for (index, place) in ruleset.places.0.iter().enumerate() {
+        if !place.id.is_empty() && !seen.insert(&place.id) {
+            fields
+                .problem(&format!("place[{index}].id"), format!("`{}` is the id of another place", place.id));
         }
     }
 }

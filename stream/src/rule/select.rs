@@ -8,7 +8,7 @@ use records::{Family, Flag, Quantity};
 /// A quantity among those that a job looks at begins here; before that are the other numbers.
 const QUANTITIES: u32 = 1;
 const RANK: u32 = 0;
-const TEXTS: [&str; 5] = ["family", "area", "device", "label", "quality"];
+const TEXTS: [&str; 6] = ["family", "area", "device", "label", "quality", "place"];
 const FAMILY: u32 = 0;
 const QUALITY: usize = 4;
 
@@ -18,6 +18,8 @@ pub trait About: AboutDevice {
     fn quantity(&self, quantity: &Quantity) -> Option<f64>;
     /// How good the reading is.
     fn flag(&self) -> Flag;
+    /// The place of the rules file in which it is.
+    fn place(&self) -> &str;
 }
 
 /// `about`, for expressions that name these quantities.
@@ -42,6 +44,7 @@ impl<A: About> Scope for Seen<'_, A> {
             "area" => self.about.area(),
             "device" => self.about.device(),
             "label" => self.about.label(),
+            "place" => self.about.place(),
             _ => quality_name(self.about.flag()),
         })
     }

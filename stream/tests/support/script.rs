@@ -90,7 +90,10 @@ impl Stage {
                 (self.device, self.area) = jobs(&self.config, &self.rules);
                 Vec::new()
             }
-            [kind @ ("job" | "pattern" | "threshold" | "absence" | "quality" | "area_share"), ..] => {
+            [
+                kind @ ("job" | "place" | "pattern" | "threshold" | "absence" | "quality" | "area_share"),
+                ..,
+            ] => {
                 if *kind == "quality" {
                     self.rules = self.rules.replace(default_qualities(), "");
                 }
@@ -138,7 +141,7 @@ impl Stage {
             device_time,
             event_time,
             ingest_time,
-            position: None,
+            position: options.get("on").map(|text| position(&text)),
             stated: None,
             is_late: false,
             body: body(rest),
@@ -325,11 +328,18 @@ fn device(id: &str, family: &str, area: &str, options: &Options) -> Record {
         label: options.get("label").unwrap_or_default().into(),
         area: if area == "-" { "".into() } else { area.into() },
         rank: options.number("rank").unwrap_or(0),
-        position: None,
+        position: options.get("on").map(|text| position(&text)),
         is_enabled: !options.has("off"),
         updated_at: options.get("at").map_or(Timestamp(MIDNIGHT - 60_000), |at| time(&at)),
         limits: options.get("limits").map_or(Vec::new(), |text| text.split(',').map(limit).collect()),
     })
+}
+
+/// `lon,lat`, degrees.
+fn position(text: &str) -> records::Position {
+    let (lon, lat) = text.split_once(',').expect("lon,lat");
+    let degrees = |text: &str| text.parse().expect("degrees");
+    records::Position { lon: degrees(lon), lat: degrees(lat) }
 }
 
 /// `quantity.kind:value`.
@@ -340,7 +350,7 @@ fn limit(text: &str) -> Limit {
     Limit { quantity: Quantity::from_name(quantity), kind, value: value.parse().expect("a number") }
 }
 
-const OPTIONS: [&str; 5] = ["at", "seq", "epoch", "clock", "from"];
+const OPTIONS: [&str; 6] = ["at", "seq", "epoch", "clock", "from", "on"];
 
 /// `quantity=value`, or a value of temperature.
 fn readings(words: &[&str]) -> Body {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::device::pipeline::Whom;
-use crate::rule::Ruleset;
+use crate::rule::{Places, Ruleset};
 use proptest::prelude::*;
 use records::{Body, Name, Observation, Quality, Quantity, Reading};
 use std::collections::BTreeMap;
@@ -63,7 +63,7 @@ fn run_of<T>(
     of: impl Fn(&Tally) -> T,
 ) -> (BTreeMap<(i64, i64), T>, usize) {
     let (times, id) = (Times::default(), Name::new("d"));
-    let whom = Whom { id: &id, entry: None };
+    let (whom, places) = (Whom { id: &id, entry: None }, Places::default());
     let (mut jobs, mut rows, mut again) = (Jobs::default(), BTreeMap::new(), 0);
     let mut order: Vec<usize> = (0..said.len()).collect();
     order.sort_by_key(|index| (said[*index].0 + arrives[*index], *index));
@@ -84,7 +84,7 @@ fn run_of<T>(
         let forgotten_to = progress - times.allowed_lateness;
         let is_late = jobs.observe(
             0,
-            &Sight { message: &message(at, index, value), whom },
+            &Sight { message: &message(at, index, value), whom, places: &places },
             forgotten_to,
             rules,
             &mut tell,

@@ -1,7 +1,7 @@
 //! A message as the expressions of jobs see it.
 
 use crate::device::pipeline::Whom;
-use crate::rule::{AboutDevice, AboutReading, Concern, Input, JobRule, SeenReading};
+use crate::rule::{AboutDevice, AboutReading, Concern, Input, JobRule, Places, SeenReading};
 
 use records::{Body, ExactSum, Family, Flag, Observation, Quality, Quantity, Reading};
 
@@ -12,6 +12,8 @@ pub struct Sight<'a> {
     pub message: &'a Observation,
     /// Whose.
     pub whom: Whom<'a>,
+    /// Where devices may be.
+    pub places: &'a Places,
 }
 
 /// One reading of it, or what is made of several.
@@ -71,6 +73,9 @@ impl AboutReading for One<'_> {
     }
     fn flag(&self) -> Flag {
         self.flag
+    }
+    fn place(&self) -> &str {
+        self.sight.places.of(self.sight.whom.position(self.sight.message))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{AirRule, PlantRule, QueueRule, RainRule, RouteRule, Ruleset, TagRule, Windows};
 use crate::rule::area_share::AreaShareRule;
 use crate::rule::fields::Fields;
+use crate::rule::geofence::{Place, Places};
 use crate::rule::job::JobRule;
 use crate::rule::pattern::PatternRule;
 use crate::rule::quality::QualityRule;
@@ -25,6 +26,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Ruleset {
         routes: fields.tables("route").into_iter().map(read_route).collect(),
         area_shares: fields.tables("area_share").into_iter().map(AreaShareRule::read).collect(),
         jobs: read_jobs(fields.tables("job")),
+        places: Places(fields.tables("place").into_iter().map(Place::read).collect()),
         qualities: fields.tables("quality").into_iter().map(QualityRule::read).collect(),
     }
 }

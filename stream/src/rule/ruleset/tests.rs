@@ -398,5 +398,6 @@ fn an_area_share_says_where_it_is_wrong() {
 mod chain;
 mod neighbours;
 mod pattern;
+mod place;
 mod rank;
 mod weighed;
