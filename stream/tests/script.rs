@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! device <id> <family> <area> [rank=<n>] [at=<time>] [label=<word>] [off]
-//!     [limits=<quantity>.<kind>:<number>,…]                                a registry entry; area - for none
+//!     [limits=<quantity>.<kind>:<number>,…] [on=<lon>,<lat>]               a registry entry; area - for none
 //! in <event time> <device> [<quantity>=]<value> … [at=<ingest>] [seq=<n>] [epoch=<n>] [clock=none|<time>]
 //!     [on=<lon>,<lat>]                                                    where it was
 //!     [from=<gateway>/<spool>/<offset>]                                    a forwarder brought it
