@@ -206,13 +206,7 @@ async fn talk(address: SocketAddr, said: &[u8], pieces: usize) {
 /// A device and a subscriber to what it says, in lockstep: each message is acknowledged and delivered once, in its
 /// turn. Gives how many that were, and the longest that one took.
 async fn go_on(address: SocketAddr, done: CancellationToken) -> (u64, Duration) {
-    let dial = async |client_id: &str| {
-        let mut wire = Wire(TcpStream::connect(address).await.unwrap());
-        wire.send(&connect(client_id, 0, "d-2", PASSWORD)).await;
-        wire.expect(&CONNACK).await;
-        wire
-    };
-    let (mut device, mut subscriber) = (dial("device").await, dial("subscriber").await);
+    let (mut device, mut subscriber) = (dial(address, "device").await, dial(address, "subscriber").await);
     subscriber.send(&subscribe(1, "up/d-2/#", 0)).await;
     subscriber.expect(&[0x90, 3, 0, 1, 0]).await;
     let (mut messages, mut slowest) = (0, Duration::ZERO);
@@ -228,6 +222,13 @@ async fn go_on(address: SocketAddr, done: CancellationToken) -> (u64, Duration) 
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     (messages, slowest)
+}
+
+async fn dial(address: SocketAddr, client_id: &str) -> Wire {
+    let mut wire = Wire(TcpStream::connect(address).await.unwrap());
+    wire.send(&connect(client_id, 0, "d-2", PASSWORD)).await;
+    wire.expect(&CONNACK).await;
+    wire
 }
 
 /// Bytes by which the process has grown since a tenth of the packets was through.

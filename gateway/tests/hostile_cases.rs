@@ -40,6 +40,9 @@ enum Then {
 
 use Then::{Closed, GoesOn};
 
+/// What is said behind CONNECT, and what comes of it.
+type Attempt = (Vec<u8>, Then);
+
 #[tokio::test]
 async fn whatever_is_tried_has_its_answer() {
     let site = Site::open(&["d-1", "d-2"]).await;
@@ -54,7 +57,7 @@ async fn whatever_is_tried_has_its_answer() {
     let five = |first, topic: &[u8], id| say(first, topic, id, Some(&[]), &reading);
 
     // What, in 3.1.1, in MQTT 5.
-    let cases: Vec<(&str, (Vec<u8>, Then), (Vec<u8>, Then))> = vec![
+    let cases: Vec<(&str, Attempt, Attempt)> = vec![
         (
             "a megabyte behind a topic name of 65,535 bytes",
             (say(0x32, &long, 1, None, &megabyte), Closed(vec![])),
