@@ -11,6 +11,7 @@ mod log;
 mod mirror;
 mod outlets;
 mod results;
+mod sessions;
 mod spool;
 mod webhook;
 
@@ -98,7 +99,8 @@ impl Sluice {
         let cluster = Cluster::of(config, &metrics)?;
         let spool = spool::open(config, role, &folder, &metrics).await?;
         let log = log::open(config, role, &folder, cluster.as_ref(), spool.as_ref(), &metrics).await?;
-        let logs = spool.iter().cloned().map(Engine::Embedded).chain([log.clone()]).collect();
+        let mut logs: Vec<Engine> =
+            spool.iter().cloned().map(Engine::Embedded).chain([log.clone()]).collect();
         let supervisor = Supervisor::default();
         let mut site = Site { config, folder, metrics: metrics.clone(), supervisor };
 
@@ -108,7 +110,9 @@ impl Sluice {
             Some(doors) => {
                 let shedding = spool::shedding(&config.spool, spool.as_ref());
                 let to = spool.clone().map_or_else(|| log.clone(), Engine::Embedded);
-                let gateway = devices::start(&mut site, to, shedding, doors)?;
+                let sessions = sessions::open(&to, &site.folder, &metrics)?;
+                logs.extend(sessions.own_file());
+                let gateway = devices::start(&mut site, to, sessions, shedding, doors)?;
 
                 // ### Results: observations, aggregates, alerts → the gateway's subscribers.
                 let whence = match (&spool, &cluster) {

@@ -39,6 +39,11 @@ impl Folder {
         self.0.join("spool")
     }
 
+    /// The folder of the sessions of a gateway on Kafka that has no spool.
+    pub fn sessions(&self) -> PathBuf {
+        self.0.join("sessions")
+    }
+
     /// The time series' folder.
     pub fn series(&self) -> PathBuf {
         self.0.join("series")

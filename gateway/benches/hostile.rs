@@ -8,8 +8,10 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use gateway::{Fanout, Limits, Listener, Metrics, Parts, Registry, Shedding};
-use records::{AppendError, Batch, Offset, Producer, Topic, TopicPartition};
+use gateway::{Fanout, Limits, Listener, Metrics, Parts, Promise, Registry, SessionStore, Shedding};
+use records::{
+    AppendError, Batch, LogError, Note, Noted, Offset, Producer, Timestamp, Topic, TopicPartition,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -45,6 +47,29 @@ impl Producer for Counting {
             self.0[place].fetch_add(batch.len() as u64, Ordering::Relaxed);
         }
         Ok(vec![0; batches.len()])
+    }
+}
+
+impl SessionStore for Counting {
+    fn append(
+        &self,
+        batches: Vec<(TopicPartition, Batch)>,
+        _notes: Vec<Note>,
+    ) -> Promise<Result<(), AppendError>> {
+        let log = self.clone();
+        Box::pin(async move { Producer::append(&log, batches).await.map(|_| ()) })
+    }
+
+    fn notes(&self, _prefix: &[u8]) -> Promise<Result<Noted, LogError>> {
+        Box::pin(async { Ok(Noted::default()) })
+    }
+
+    fn made(&self) -> Timestamp {
+        NOW
+    }
+
+    fn place(&self) -> String {
+        "nowhere".to_owned()
     }
 }
 
@@ -119,6 +144,7 @@ async fn soak(packets: u64) {
         vec![Listener::plain(listener)],
         Parts {
             log: log.clone(),
+            store: Arc::new(log.clone()),
             registry,
             fanout: Arc::new(Fanout::new(&limits, metrics.clone())),
             clock: Arc::new(|| NOW),

@@ -2,33 +2,22 @@
 //!
 //! The clients run in the same process on the same cores, so the whole path over loopback is in the figure.
 
+mod support;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use firmware_protocol::{FrameContent, FrameQuantity, FrameReading, TelemetryFrame};
 use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, Parts, Registry, Shedding};
-use records::{AppendError, Batch, Crs, Family, Offset, Producer, Timestamp, Topic, TopicPartition};
+use records::{Crs, Family, Timestamp};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use support::Nowhere;
 use tokio_util::sync::CancellationToken;
 
 const DEVICE: &str = "air-0101";
 const PASSWORD: &str = "a bench's password";
 const IN_FLIGHT: usize = 20;
-
-/// Takes everything and keeps nothing.
-#[derive(Clone)]
-struct Nowhere;
-
-impl Producer for Nowhere {
-    fn partitions(&self, _topic: Topic) -> u32 {
-        4
-    }
-
-    async fn append(&self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<Offset>, AppendError> {
-        Ok(vec![0; batches.len()])
-    }
-}
 
 fn sessions(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -49,6 +38,7 @@ fn sessions(criterion: &mut Criterion) {
         vec![Listener::plain(listener)],
         Parts {
             log: Nowhere,
+            store: Arc::new(Nowhere),
             registry,
             fanout: Arc::new(Fanout::new(&Limits::default(), metrics.clone())),
             clock,

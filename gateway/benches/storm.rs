@@ -3,6 +3,8 @@
 //!
 //! Clients and gateway share the machine. Half of the connections stay open until the last one is through.
 
+mod support;
+
 use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, Parts, Registry, Shedding};
 use records::{Crs, Family, MemoryLog, Timestamp};
 use std::net::SocketAddr;
@@ -46,6 +48,7 @@ async fn storm() {
         vec![Listener::plain(listener)],
         Parts {
             log,
+            store: Arc::new(support::Nowhere),
             registry,
             fanout: Arc::new(Fanout::new(&Limits::default(), metrics.clone())),
             clock,

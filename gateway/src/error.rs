@@ -1,7 +1,7 @@
 //! What can go wrong, by what the caller does about it.
 
 use crate::Password;
-use records::Name;
+use records::{LogError, Name};
 
 /// Why the gateway ended although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,15 @@ pub enum GatewayError {
     /// The registry could not be read at the start.
     #[error("the device registry can't be read")]
     Registry(#[source] RegistryError),
+    /// What sessions have left behind could not be read at the start.
+    #[error("the sessions in {place} can't be read")]
+    Sessions {
+        /// Where they are.
+        place: String,
+        /// Why.
+        #[source]
+        source: LogError,
+    },
     /// The operating system refused what the gateway needs to start.
     #[error("no randomness from the operating system")]
     Randomness(#[source] getrandom::Error),

@@ -2,21 +2,23 @@
 
 use crate::announce::Announcer;
 use crate::identity::{Denial, Roster};
-use crate::kept::Kept;
+use crate::kept::{Absence, Kept, Over};
 use crate::listener::Door;
 use crate::normalize::start_of;
-use crate::outage::{Closed, Outage};
+use crate::outage::{Closed, Outage, until_durable};
 use crate::rates::Rates;
 use crate::seats::{NoSeat, Seats};
 use crate::session::{Refusal, Testament, serve};
 use crate::sessions::Sessions;
 use crate::shed::{self, Shed};
+use crate::state::{self, ALIVE, Numbers, key};
 use crate::throttle::Throttle;
 use crate::tls::Tls;
 use crate::{
-    Clock, Directory, Fanout, GatewayError, Limits, Listener, Metrics, RegistryError, Role, Shedding,
+    Clock, Directory, Fanout, GatewayError, Limits, Listener, Metrics, RegistryError, Role, SessionStore,
+    Shedding,
 };
-use records::{Device, Producer};
+use records::{Device, Note, Producer};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,9 @@ const REFRESH: Duration = Duration::from_millis(250);
 /// How often expired sessions are looked for, in ticks: what they take is little.
 const PURGE_TICKS: u32 = 60;
 
+/// How often it is noted that the gateway lives, in ticks.
+const ALIVE_TICKS: u32 = ALIVE.as_secs() as u32 * Sessions::TICKS_PER_SECOND;
+
 /// Time beyond the drain timeout for the last sockets to close.
 const CLOSING: Duration = Duration::from_secs(2);
 
@@ -42,7 +47,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// within [`Limits::drain_timeout`] and two seconds.
 ///
 /// # Errors
-/// The registry could not be read at the start, or the log was closed under the gateway.
+/// The registry or the sessions could not be read at the start, or the log was closed under the gateway.
 pub async fn run<P: Producer, D: Directory>(
     listeners: Vec<Listener>,
     parts: Parts<P, D>,
@@ -51,6 +56,7 @@ pub async fn run<P: Producer, D: Directory>(
     let gate = Arc::new(Gate::new(parts, stop.child_token())?);
     let devices = refresh(&gate).await.map_err(GatewayError::Registry)?;
     tracing::info!(devices = devices.len(), "registry read");
+    restore(&gate).await?;
 
     let sessions = TaskTracker::new();
     if gate.shed.may_be() {
@@ -80,6 +86,8 @@ pub async fn run<P: Producer, D: Directory>(
 pub struct Parts<P, D> {
     /// Where readings go.
     pub log: P,
+    /// Where sessions outlive the process, with appends to that same log.
+    pub store: Arc<dyn SessionStore>,
     /// Who may connect.
     pub registry: Arc<D>,
     /// The subscribing side; of one gateway alone.
@@ -97,6 +105,8 @@ pub struct Parts<P, D> {
 /// What all sessions share.
 pub(crate) struct Gate<P: Producer> {
     pub log: P,
+    pub store: Arc<dyn SessionStore>,
+    pub numbers: Numbers,
     pub roster: Arc<Roster>,
     pub sessions: Arc<Sessions>,
     pub kept: Kept,
@@ -118,11 +128,13 @@ pub(crate) struct Gate<P: Producer> {
 
 impl<P: Producer> Gate<P> {
     fn new<D: Directory>(parts: Parts<P, D>, stop: CancellationToken) -> Result<Gate<P>, GatewayError> {
-        let Parts { log, registry, fanout, clock, limits, shedding, metrics } = parts;
+        let Parts { log, store, registry, fanout, clock, limits, shedding, metrics } = parts;
         metrics.show_limits(&limits);
         let outage = Outage::new(metrics.clone());
         Ok(Gate {
             log,
+            store,
+            numbers: Numbers::default(),
             roster: Arc::new(Roster::new(registry, clock.clone(), limits.max_verifications)?),
             sessions: Arc::default(),
             kept: Kept::new(limits.max_kept_sessions, metrics.kept_sessions.clone()),
@@ -153,6 +165,25 @@ impl<P: Producer> Gate<P> {
         }
     }
 
+    /// Returns when these are durable.
+    pub(crate) async fn note(&self, notes: Vec<Note>) -> Result<(), Closed> {
+        let offer = || self.store.append(Vec::new(), notes.clone());
+        until_durable(offer, &self.outage).await.inspect_err(|Closed| self.log_closed.cancel())
+    }
+
+    /// Nothing is kept any more of sessions that are over, and their wills are published; in tasks of their own.
+    pub(crate) fn bury(self: &Arc<Self>, over: impl IntoIterator<Item = Over>) {
+        let mut removals = Vec::new();
+        for Over { number, testament } in over {
+            removals.push(Note::RemoveUnder { prefix: key::session(number) });
+            self.execute(testament);
+        }
+        if !removals.is_empty() {
+            let gate = self.clone();
+            self.testaments.spawn(async move { gate.note(removals).await });
+        }
+    }
+
     /// Whether one more line about a single client may be logged now.
     pub(crate) fn may_warn(&self) -> bool {
         self.throttle.allows(self.sessions.now())
@@ -165,6 +196,21 @@ impl<P: Producer> Gate<P> {
             tracing::warn!(user, why = Refusal::Denied(denial).name(), "a device was not let in");
         }
     }
+}
+
+/// Takes up the sessions of an earlier process.
+async fn restore<P: Producer>(gate: &Arc<Gate<P>>) -> Result<(), GatewayError> {
+    let restored = state::restore(&*gate.store, (gate.clock)()).await;
+    let restored = restored.map_err(|source| GatewayError::Sessions { place: gate.store.place(), source })?;
+    gate.note(restored.changes).await.map_err(|Closed| GatewayError::LogClosed)?;
+    gate.numbers.go_on(restored.last_number);
+    let count = restored.sessions.len();
+    for session in restored.sessions {
+        let absence = Absence { number: session.number, received: session.received, subscriber: None };
+        gate.bury(gate.kept.put(&session.client, absence, None, session.expiry, gate.sessions.now()));
+    }
+    tracing::info!(sessions = count, "sessions taken up");
+    Ok(())
 }
 
 /// Reads what has changed in the registry, and cuts the sessions that it ends.
@@ -239,17 +285,32 @@ async fn announce_changes<P: Producer>(
 async fn sweep<P: Producer>(gate: &Arc<Gate<P>>) {
     let mut ticks = tokio::time::interval(Sessions::TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut said = JoinSet::new();
     loop {
         ticks.tick().await;
         gate.sessions.sweep(gate.limits.packet_timeout);
         gate.sessions.expire((gate.clock)());
         gate.execute(gate.kept.due(gate.sessions.now()));
+        while said.try_join_next().is_some() {}
+        if gate.sessions.now().is_multiple_of(ALIVE_TICKS)
+            && said.is_empty()
+            && gate.numbers.is_any_connected()
+        {
+            said.spawn(say_alive(gate.clone()));
+        }
         if gate.sessions.now().is_multiple_of(PURGE_TICKS) {
-            gate.execute(gate.kept.purge(gate.sessions.now()));
+            gate.bury(gate.kept.purge(gate.sessions.now()));
             gate.fanout.purge((gate.clock)());
             gate.rates.purge();
         }
     }
+}
+
+/// So that after a crash it is known how long connections lasted. A log that takes nothing keeps no keep alive waiting.
+async fn say_alive<P: Producer>(gate: Arc<Gate<P>>) {
+    let alive = Note::Put { key: key::ALIVE.to_vec(), value: key::time((gate.clock)()) };
+    // Whoever met the closed log has told.
+    let _ = gate.note(vec![alive]).await;
 }
 
 async fn announce_and_accept<P: Producer>(
@@ -328,7 +389,7 @@ async fn drain<P: Producer>(gate: &Arc<Gate<P>>, sessions: &TaskTracker) {
     let deadline = gate.limits.drain_timeout + CLOSING;
     let ended = async {
         sessions.wait().await;
-        // Sessions that are kept end with the process, and so their wills wait no longer.
+        // Wills end with the process, and so they wait no longer.
         gate.execute(gate.kept.due(u32::MAX));
         gate.shed.end();
         gate.testaments.close();

@@ -18,8 +18,10 @@ pub(crate) struct Kept {
 }
 
 /// What a session is without its connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Absence {
+    /// Under which it is noted.
+    pub number: u64,
     pub received: Received,
     pub subscriber: Option<Box<Subscriber>>,
 }
@@ -40,6 +42,20 @@ struct Absent {
     will: Option<Box<Waiting>>,
 }
 
+/// What came of looking for a session.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub absence: Option<Absence>,
+    pub due: Option<Testament>,
+    pub over: Option<Over>,
+}
+
+/// A session that is over, with what is left to do for it.
+pub(crate) struct Over {
+    pub number: u64,
+    pub testament: Option<Testament>,
+}
+
 /// A will that is published when its client isn't back by then.
 struct Waiting {
     due: u32,
@@ -51,7 +67,7 @@ impl Kept {
         Kept { by_device: Mutex::default(), max_per_device, count, wills: AtomicUsize::new(0) }
     }
 
-    /// Keeps a session for `expiry` seconds from the tick `now` on. Returns the will of one that gave way.
+    /// Keeps a session for `expiry` seconds from the tick `now` on. Returns one that gave way.
     pub(crate) fn put(
         &self,
         client: &Client,
@@ -59,7 +75,7 @@ impl Kept {
         testament: Option<Testament>,
         expiry: u32,
         now: u32,
-    ) -> Option<Testament> {
+    ) -> Option<Over> {
         let until = after(now, expiry);
         let will = testament.map(|testament| {
             self.wills.fetch_add(1, Ordering::Relaxed);
@@ -70,26 +86,42 @@ impl Kept {
         let gone = (absent.len() >= self.max_per_device && !absent.is_empty()).then(|| absent.remove(0));
         absent.push(Absent { client_id: client.id.clone(), absence, until, will });
         self.count.inc();
-        self.end(gone?)
+        gone.map(|gone| self.end(gone))
     }
 
-    /// Takes a session out, if it is there at the tick `now`; with a clean start it ends instead. The will is one that
-    /// is to be published now; one whose client is back in time is not.
-    pub(crate) fn take(
-        &self,
-        client: &Client,
-        clean_start: bool,
-        now: u32,
-    ) -> (Option<Absence>, Option<Testament>) {
-        let Some(mut found) = self.take_out(client) else { return (None, None) };
-        if clean_start || now >= found.until {
-            return (None, self.end(found));
+    /// Whether the store must be asked what a session has received: an append was given up.
+    pub(crate) fn in_doubt(&self, client: &Client) -> Option<u64> {
+        let by_device = self.lock();
+        let absent = by_device.get(&client.device)?.iter().find(|absent| absent.client_id == client.id)?;
+        absent.absence.received.is_in_doubt().then_some(absent.absence.number)
+    }
+
+    /// What it has received, as the store says.
+    pub(crate) fn settle(&self, client: &Client, received: Received) {
+        let mut by_device = self.lock();
+        let absent = by_device.get_mut(&client.device).into_iter().flatten();
+        if let Some(absent) = absent.into_iter().find(|absent| absent.client_id == client.id) {
+            absent.absence.received = received;
+        }
+    }
+
+    /// Ends a session, if there is one.
+    pub(crate) fn remove(&self, client: &Client) -> Option<Over> {
+        self.take_out(client).map(|found| self.end(found))
+    }
+
+    /// Takes a session out, if it is there at the tick `now`; or ends it when its time is over. The will is one that is to
+    /// be published now; one whose client is back in time is not.
+    pub(crate) fn take(&self, client: &Client, now: u32) -> Taken {
+        let Some(mut found) = self.take_out(client) else { return Taken::default() };
+        if now >= found.until {
+            return Taken { over: Some(self.end(found)), ..Taken::default() };
         }
         self.count.dec();
         let will = found.will.take();
         self.wills.fetch_sub(usize::from(will.is_some()), Ordering::Relaxed);
         let due = will.filter(|will| now >= will.due).map(|will| will.testament);
-        (Some(found.absence), due)
+        Taken { absence: Some(found.absence), due, over: None }
     }
 
     /// The wills that are to be published at the tick `now`.
@@ -106,8 +138,8 @@ impl Kept {
         due.collect()
     }
 
-    /// Forgets those that are gone by the tick `now`, and returns their wills.
-    pub(crate) fn purge(&self, now: u32) -> Vec<Testament> {
+    /// Ends those whose time is over by the tick `now`.
+    pub(crate) fn purge(&self, now: u32) -> Vec<Over> {
         let mut by_device = self.lock();
         let mut gone = Vec::new();
         by_device.retain(|_, absent| {
@@ -115,7 +147,7 @@ impl Kept {
             !absent.is_empty()
         });
         drop(by_device);
-        gone.into_iter().filter_map(|absent| self.end(absent)).collect()
+        gone.into_iter().map(|absent| self.end(absent)).collect()
     }
 
     fn take_out(&self, client: &Client) -> Option<Absent> {
@@ -130,11 +162,10 @@ impl Kept {
     }
 
     /// One that is not there any more.
-    fn end(&self, absent: Absent) -> Option<Testament> {
+    fn end(&self, absent: Absent) -> Over {
         self.count.dec();
-        let will = absent.will?;
-        self.wills.fetch_sub(1, Ordering::Relaxed);
-        Some(will.testament)
+        self.wills.fetch_sub(usize::from(absent.will.is_some()), Ordering::Relaxed);
+        Over { number: absent.absence.number, testament: absent.will.map(|will| will.testament) }
     }
 
     fn lock(&self) -> MutexGuard<'_, FxHashMap<Name, Vec<Absent>>> {
@@ -159,11 +190,12 @@ mod tests {
     }
 
     fn put(kept: &Kept, id: &str, expiry: u32, now: u32) {
-        assert!(kept.put(&client(id), Absence::default(), None, expiry, now).is_none());
+        let absence = Absence { number: 1, received: Received::default(), subscriber: None };
+        kept.put(&client(id), absence, None, expiry, now);
     }
 
     fn take(kept: &Kept, id: &str, now: u32) -> bool {
-        kept.take(&client(id), false, now).0.is_some()
+        kept.take(&client(id), now).absence.is_some()
     }
 
     #[test]
@@ -174,7 +206,7 @@ mod tests {
         }
         assert!(take(&kept, "a", 13) && !take(&kept, "a", 13));
         assert!(!take(&kept, "b", 14));
-        assert!(kept.take(&client("d"), true, 11).0.is_none() && !take(&kept, "d", 11));
+        assert!(kept.remove(&client("d")).is_some() && !take(&kept, "d", 11));
         kept.purge(13);
         assert_eq!(kept.count.get(), 1);
         kept.purge(14);

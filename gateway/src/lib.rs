@@ -36,6 +36,7 @@ mod registry;
 mod seats;
 mod sessions;
 mod shed;
+mod state;
 mod throttle;
 
 mod error;
@@ -51,6 +52,7 @@ pub use metrics::Metrics;
 pub use registry::{Credential, Directory, Entry, NewDevice, NewSubscriber, Password, Registry};
 pub use shed::Shedding;
 pub use source::{MqttVersion, Source, SourceConfig};
+pub use state::{Promise, SessionStore};
 
 pub use tls::{CertificateName, ClientRule, Tls, TlsError};
 

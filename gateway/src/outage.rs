@@ -80,9 +80,17 @@ pub(crate) async fn append_until_durable<P: Producer>(
     batches: &[(TopicPartition, Batch)],
     outage: &Arc<Outage>,
 ) -> Result<(), Closed> {
+    until_durable(|| log.append(batches.to_vec()), outage).await
+}
+
+/// Offers something to the log, and again for as long as it takes.
+pub(crate) async fn until_durable<F, T>(offer: impl Fn() -> F, outage: &Arc<Outage>) -> Result<(), Closed>
+where
+    F: Future<Output = Result<T, AppendError>>,
+{
     let mut waiting = None;
     for attempt in 0.. {
-        match log.append(batches.to_vec()).await {
+        match offer().await {
             Ok(_) => {
                 Waiting::end(waiting);
                 return Ok(());

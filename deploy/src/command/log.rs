@@ -75,7 +75,8 @@ pub fn run(config: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
 
 fn verify(dir: &Path) -> Result<(), Failure> {
     let found = embedded::verify(dir).map_err(|error| Failure::because("log", &error))?;
-    println!("{} records of {} bytes are as they were written", found.records, found.bytes);
+    let embedded::Verification { records, bytes, notes, .. } = &found;
+    println!("{records} records of {bytes} bytes and {notes} notes are as they were written");
     if found.damages.is_empty() {
         return Ok(());
     }
@@ -111,8 +112,8 @@ fn table(survey: &Survey) -> String {
     let made = survey.made.map_or_else(|| "unknown".to_owned(), |made| made.millis().to_string());
     let mut text = format!(
         "made_ms\t{made}\nfile_bytes\t{}\nfree_bytes\t{}\nwal_bytes\t{}\n\
-         partition\tfirst\tnext\tbytes\toldest_ms\tnewest_ms\treader\tposition\tlag\n",
-        survey.file_bytes, survey.free_bytes, survey.wal_bytes
+         notes\t{}\nnote_bytes\t{}\npartition\tfirst\tnext\tbytes\toldest_ms\tnewest_ms\treader\tposition\tlag\n",
+        survey.file_bytes, survey.free_bytes, survey.wal_bytes, survey.notes.count, survey.notes.bytes
     );
     let millis = |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.millis().to_string());
     for partition in &survey.partitions {

@@ -6,6 +6,7 @@ use gateway::{Fanout, Listener, Metrics, Parts, Registry, Shedding, Source};
 
 use super::certificate::CertificateFiles;
 use super::listeners::Doors;
+use super::sessions::Sessions;
 use super::{Site, registered};
 use crate::clock;
 use crate::command::{Failure, open_registry};
@@ -21,13 +22,15 @@ pub(super) struct Gateway {
     pub metrics: Arc<Metrics>,
 }
 
-/// Starts it; what devices say goes to `log`, and some of it may be left out.
+/// Starts it; what devices say goes to `log`, with what is to be remembered of `sessions`, and some of it may be left
+/// out.
 ///
 /// # Errors
 /// The registry can't be opened, or the certificate can't be used.
 pub(super) fn start(
     site: &mut Site<'_>,
     log: Engine,
+    sessions: Sessions,
     shedding: Shedding,
     doors: Doors,
 ) -> Result<Gateway, Failure> {
@@ -40,7 +43,8 @@ pub(super) fn start(
     let gateway = Gateway { registry: registry.clone(), fanout: fanout.clone(), metrics: metrics.clone() };
     site.supervisor.spawn("gateway", |stop| async move {
         let clock = clock::shared();
-        let parts = Parts { log, registry, fanout, clock, limits, shedding, metrics };
+        let store = Arc::new(sessions);
+        let parts = Parts { log, store, registry, fanout, clock, limits, shedding, metrics };
         Ok(gateway::run(listeners, parts, stop).await?)
     });
     Ok(gateway)

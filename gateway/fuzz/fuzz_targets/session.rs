@@ -3,33 +3,24 @@
 
 #![no_main]
 
+#[path = "../../benches/support/mod.rs"]
+mod support;
+
 use gateway::{
     Fanout, Limits, Listener, Metrics, NewDevice, Parts, Registry, Shedding,
 };
 use libfuzzer_sys::fuzz_target;
-use records::{AppendError, Batch, Crs, Family, Offset, Producer, Timestamp, Topic, TopicPartition};
+use records::{Crs, Family, Timestamp};
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+use support::Nowhere;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
-
-#[derive(Clone)]
-struct Nowhere;
-
-impl Producer for Nowhere {
-    fn partitions(&self, _topic: Topic) -> u32 {
-        4
-    }
-
-    async fn append(&self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<Offset>, AppendError> {
-        Ok(vec![0; batches.len()])
-    }
-}
 
 /// A gateway, and its only device's CONNECT in both versions.
 struct Site {
@@ -69,6 +60,7 @@ impl Site {
             vec![Listener::plain(listener)],
             Parts {
                 log: Nowhere,
+                store: Arc::new(Nowhere),
                 registry,
                 fanout: Arc::new(Fanout::new(&limits, metrics.clone())),
                 clock: Arc::new(|| NOW),

@@ -6,21 +6,23 @@ use super::handshake::shake_hands;
 use super::ledger::Ledger;
 use super::publish::is_foreign;
 use super::will::Will;
-use super::{Sender, Session};
+use super::{Received, Sender, Session};
 use crate::gateway::Gate;
 use crate::identity::{Denial, Proven};
-use crate::kept::Absence;
+use crate::kept::{Absence, Over, Taken};
 use crate::listener::Door;
+use crate::outage::Closed;
 use crate::packet::{
     Connect, Front, Greeting, Packet, Room, Terms, Version, Violation, accept, front, greeting, refuse_v5,
     refuse_v311,
 };
 use crate::sessions::{Client, Place, Standing};
+use crate::state::key::{self, About};
 use crate::tls::Certified;
 use crate::transport::Transport;
 use crate::{Limits, Role};
 use bytes::BytesMut;
-use records::{Device, Name, Producer, Topic, partition_of};
+use records::{Device, Name, Note, Producer, Topic, partition_of};
 use std::sync::Arc;
 use tokio::net::TcpStream;
 
@@ -54,7 +56,7 @@ struct Admitted {
     maximum_packet_size: u32,
     receive_maximum: u16,
     expiry: u32,
-    older: Absence,
+    older: Option<Absence>,
     will: Option<Box<Will>>,
 }
 
@@ -116,12 +118,20 @@ impl Arriving {
             keep_alive: (keep_alive != connect.keep_alive).then_some(keep_alive),
         };
         let mut connack = BytesMut::new();
+        if connect.clean_start {
+            begin_anew(&place.client, gate).await?;
+        } else {
+            settle(&place.client, gate).await?;
+        }
         // Nothing is awaited from here on, so that what is taken here gets into the session.
-        let (older, testament) = gate.kept.take(&place.client, connect.clean_start, gate.sessions.now());
-        gate.execute(testament);
-        let older = older.and_then(Absence::resume);
+        let Taken { absence, due, over } = gate.kept.take(&place.client, gate.sessions.now());
+        gate.execute(due);
+        gate.bury(over);
+        let number = absence.as_ref().map(|absence| absence.number);
+        let older = absence.and_then(Absence::resume);
+        // It has lost something, and is over.
+        gate.bury(number.filter(|_| older.is_none()).map(|number| Over { number, testament: None }));
         accept(&mut connack, self.version, older.is_some(), &terms);
-        let older = older.unwrap_or_default();
         let will = connect.will.as_ref().map(|will| Box::new(Will::new(will)));
         let Connect { maximum_packet_size, receive_maximum, .. } = connect;
         Ok(Admitted { proven, place, connack, maximum_packet_size, receive_maximum, expiry, older, will })
@@ -257,6 +267,30 @@ async fn enter<P: Producer>(
     Ok(place)
 }
 
+/// Ends the session that the client no longer wants. It is told when that is durable: a session that came back after a
+/// restart would take new messages of QoS 2 for its own.
+async fn begin_anew<P: Producer>(client: &Client, gate: &Arc<Gate<P>>) -> Result<(), Refusal> {
+    let Some(Over { number, testament }) = gate.kept.remove(client) else { return Ok(()) };
+    gate.execute(testament);
+    let removal = vec![Note::RemoveUnder { prefix: key::session(number) }];
+    gate.note(removal).await.map_err(|Closed| Refusal::Closing)
+}
+
+/// Finds out which messages are durable whose append was given up.
+async fn settle<P: Producer>(client: &Client, gate: &Gate<P>) -> Result<(), Refusal> {
+    let Some(number) = gate.kept.in_doubt(client) else { return Ok(()) };
+    let noted = gate.store.notes(&key::all_received(number)).await.map_err(|error| {
+        tracing::warn!(%error, "the sessions can't be read: a client is to try again");
+        Refusal::Denied(Denial::Unavailable)
+    })?;
+    let ids = noted.pairs.iter().filter_map(|(key, _)| match About::of(key) {
+        Some(About::Received { packet_id, .. }) => Some(packet_id),
+        _ => None,
+    });
+    gate.kept.settle(client, Received::of_durable(ids));
+    Ok(())
+}
+
 fn session<P: Producer>(arriving: Arriving, admitted: Admitted, gate: Arc<Gate<P>>) -> Session<P> {
     let Proven { device: Device { id, family, .. }, crs, role, .. } = admitted.proven;
     let partition = |topic| partition_of(id.as_bytes(), gate.log.partitions(topic));
@@ -270,7 +304,11 @@ fn session<P: Producer>(arriving: Arriving, admitted: Admitted, gate: Arc<Gate<P
     };
     tracing::debug!(device = %device.id, version = ?arriving.version, "connected");
     let bucket = gate.rates.bucket(&device.id);
-    Session {
+    let (number, received, subscriber) = match admitted.older {
+        Some(Absence { number, received, subscriber }) => (Some(number), received, subscriber),
+        None => ((admitted.expiry > 0).then(|| gate.numbers.next()), Received::default(), None),
+    };
+    let mut session = Session {
         transport: arriving.transport,
         place: admitted.place,
         device,
@@ -282,8 +320,9 @@ fn session<P: Producer>(arriving: Arriving, admitted: Admitted, gate: Arc<Gate<P
         unread: arriving.unread,
         oversized: None,
         outbox: admitted.connack,
-        ledger: Ledger::resume(admitted.older.received),
-        subscriber: admitted.older.subscriber,
+        ledger: Ledger::resume(received, number),
+        number,
+        subscriber,
         will: admitted.will,
         is_stalled: false,
         bucket,
@@ -294,5 +333,7 @@ fn session<P: Producer>(arriving: Arriving, admitted: Admitted, gate: Arc<Gate<P
         deadline: None,
         is_told: false,
         gate,
-    }
+    };
+    session.begin();
+    session
 }

@@ -8,8 +8,9 @@ use crate::gateway::Gate;
 use crate::normalize::{self, Arrival, Normalized, Rejection};
 use crate::outage::{Closed, Waiting, backoff};
 use crate::packet::{Acknowledgement, Publish, QoS, ReasonCode, Version, acknowledge};
+use crate::state::key;
 use bytes::BytesMut;
-use records::{AppendError, Batch, Offset, Producer, Reason, Record, Topic, TopicPartition};
+use records::{AppendError, Batch, Note, Producer, Reason, Record, Timestamp, Topic, TopicPartition};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -21,6 +22,10 @@ pub(super) struct Ledger {
     under_way: Option<Box<UnderWay>>,
     /// Messages of QoS 2 that are not released.
     pub received: Received,
+    /// Of a session that outlives its connection, and what it is to remember.
+    session: Option<u64>,
+    /// How many messages of QoS 2 came over this connection.
+    claims: u32,
 }
 
 /// Messages for one append, with what is owed when it is durable.
@@ -28,10 +33,14 @@ pub(super) struct Ledger {
 pub(super) struct Work {
     telemetry: Batch,
     quarantine: Batch,
+    /// What is to be remembered with them.
+    notes: Vec<Note>,
     /// Messages whose observations `telemetry` holds: one may have several.
     accepted: usize,
     /// Acknowledgements, in the order of arrival.
     owed: Vec<Owed>,
+    /// Other answers, ready to be sent.
+    answers: BytesMut,
     /// How many of these are the end of their message's way, and so not among the received.
     last: usize,
     /// For subscribers, when it is durable.
@@ -57,14 +66,24 @@ struct UnderWay {
 }
 
 enum Step {
-    Appending(Pin<Box<dyn Future<Output = Result<Vec<Offset>, AppendError>> + Send>>),
+    Appending(Pin<Box<dyn Future<Output = Result<(), AppendError>> + Send>>),
     BackingOff(Pin<Box<Sleep>>),
 }
 
 impl Ledger {
-    /// Of a session that had received these.
-    pub(super) fn resume(received: Received) -> Ledger {
-        Ledger { received, ..Ledger::default() }
+    /// Of a session that had received these; with its number when it outlives its connection.
+    pub(super) fn resume(received: Received, session: Option<u64>) -> Ledger {
+        Ledger { received, session, ..Ledger::default() }
+    }
+
+    /// Enters an answer that waits for what was entered before it.
+    pub(super) fn answer(&mut self, answer: &[u8]) {
+        self.gathering.get_or_insert_with(scratch::work).answers.extend_from_slice(answer);
+    }
+
+    /// Enters what is to be remembered.
+    pub(super) fn note(&mut self, note: Note) {
+        self.gathering.get_or_insert_with(scratch::work).notes.push(note);
     }
 
     /// Enters a message. `publication` is what subscribers get of it if it is accepted.
@@ -94,20 +113,31 @@ impl Ledger {
                 code
             }
         };
-        self.owe_answer(publish, version, code);
+        self.owe_answer(publish, version, code, arrival.ingest_time);
     }
 
     /// Enters a message that only clears what is retained: nothing of it goes to the log.
-    pub(super) fn clear(&mut self, publish: &Publish<'_>, version: Version, publication: Publication) {
+    pub(super) fn clear(
+        &mut self,
+        publish: &Publish<'_>,
+        version: Version,
+        publication: Publication,
+        ingest_time: Timestamp,
+    ) {
         self.gathering.get_or_insert_with(scratch::work).publications.push(publication);
-        self.owe_answer(publish, version, ReasonCode::Success);
+        self.owe_answer(publish, version, ReasonCode::Success, ingest_time);
     }
 
-    fn owe_answer(&mut self, publish: &Publish<'_>, version: Version, code: ReasonCode) {
+    fn owe_answer(&mut self, publish: &Publish<'_>, version: Version, code: ReasonCode, at: Timestamp) {
         let work = self.gathering.get_or_insert_with(scratch::work);
         // In MQTT 5 a failure ends the exchange; in 3.1.1 nothing but PUBREL does.
         if publish.qos == QoS::ExactlyOnce && !(version == Version::V5 && code.is_failure()) {
             self.received.extend(publish.packet_id);
+            if let (Some(session), Some(packet_id)) = (self.session, publish.packet_id) {
+                self.claims = self.claims.wrapping_add(1);
+                let value = [key::time(at), self.claims.to_be_bytes().to_vec()].concat();
+                work.notes.push(Note::Claim { key: key::received(session, packet_id), value });
+            }
         } else {
             work.last += usize::from(publish.packet_id.is_some());
         }
@@ -134,9 +164,13 @@ impl Ledger {
         true
     }
 
-    /// The client has done with a message of QoS 2.
+    /// The client has done with a message of QoS 2. It hears of it when that is durable: a packet id that came back after
+    /// a restart would swallow the next message that has it.
     pub(super) fn release(&mut self, packet_id: u16) {
         let is_known = self.received.release(packet_id);
+        if let Some(session) = self.session.filter(|_| is_known) {
+            self.note(Note::Remove { key: key::received(session, packet_id) });
+        }
         let code = if is_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
         self.owe(Owed { what: Acknowledgement::Pubcomp, packet_id, code });
     }
@@ -165,7 +199,7 @@ impl Ledger {
         loop {
             let Some(under_way) = &mut self.under_way else {
                 let Some(work) = self.gathering.take() else { return Ok(()) };
-                if work.messages() == 0 {
+                if work.messages() == 0 && work.notes.is_empty() {
                     work.settle(gate, version, &mut self.received, outbox);
                     continue;
                 }
@@ -191,7 +225,8 @@ impl Ledger {
     pub(super) fn has_room(&self, limits: &Limits) -> bool {
         let is_refused = self.under_way.as_ref().is_some_and(|under_way| under_way.waiting.is_some());
         let is_full = self.gathering.as_ref().is_some_and(|work| {
-            work.messages().max(work.owed.len()).max(work.publications.len()) >= limits.max_waiting_messages
+            work.messages().max(work.owed.len()).max(work.publications.len()).max(work.notes.len())
+                >= limits.max_waiting_messages
                 || work.bytes() >= limits.max_waiting_bytes
         });
         !is_refused && !is_full
@@ -211,14 +246,17 @@ impl Work {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.telemetry.as_bytes().len() + self.quarantine.as_bytes().len()
+        let notes = self.notes.iter().map(Note::len);
+        self.telemetry.as_bytes().len() + self.quarantine.as_bytes().len() + notes.sum::<usize>()
     }
 
     pub(super) fn clear(&mut self) {
         self.telemetry.clear();
         self.accepted = 0;
         self.quarantine.clear();
+        self.notes.clear();
         self.owed.clear();
+        self.answers.clear();
         self.last = 0;
         self.publications.clear();
         self.reasons = Default::default();
@@ -250,13 +288,15 @@ impl Work {
         outbox: &mut BytesMut,
     ) {
         outbox.reserve(self.owed.len() * PUBACK_LEN);
+        outbox.extend_from_slice(&self.answers);
         let mut pubacks = 0;
         for Owed { what, packet_id, code } in &self.owed {
             acknowledge(outbox, version, *what, *packet_id, *code);
             match what {
                 Acknowledgement::Puback => pubacks += 1,
                 Acknowledgement::Pubrec => received.settle(*packet_id),
-                Acknowledgement::Pubrel | Acknowledgement::Pubcomp => {}
+                Acknowledgement::Pubcomp => received.forget(*packet_id),
+                Acknowledgement::Pubrel => {}
             }
         }
         if !self.publications.is_empty() {
@@ -303,7 +343,7 @@ impl UnderWay {
         loop {
             self.step = match &mut self.step {
                 Step::Appending(append) => match ready!(append.as_mut().poll(cx)) {
-                    Ok(_) => return Poll::Ready(Ok(())),
+                    Ok(()) => return Poll::Ready(Ok(())),
                     Err(error @ (AppendError::Closed | AppendError::Refused(_))) => {
                         return Poll::Ready(Err(Closed::told(&error)));
                     }
@@ -328,7 +368,11 @@ impl UnderWay {
 
 impl Step {
     fn append<P: Producer>(work: &Work, gate: &Gate<P>, sender: &Sender) -> Step {
-        let (log, batches) = (gate.log.clone(), work.batches(sender));
-        Step::Appending(Box::pin(async move { log.append(batches).await }))
+        let batches = work.batches(sender);
+        if !work.notes.is_empty() {
+            return Step::Appending(gate.store.append(batches, work.notes.clone()));
+        }
+        let log = gate.log.clone();
+        Step::Appending(Box::pin(async move { log.append(batches).await.map(|_| ()) }))
     }
 }

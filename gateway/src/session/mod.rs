@@ -21,17 +21,18 @@ pub(crate) use subscriber::Subscriber;
 pub(crate) use will::Testament;
 
 use crate::gateway::Gate;
-use crate::kept::Absence;
+use crate::kept::{Absence, Over};
 use crate::listener::Door;
 use crate::packet::{Farewell, Front, Packet, Room, Version, Violation, disconnect, front, pingresp};
 use crate::rates::Bucket;
 use crate::sessions::Place;
+use crate::state::{SessionRecord, key};
 use crate::transport::Transport;
 use aliases::Aliases;
 use bytes::BytesMut;
 use ledger::Ledger;
 use publish::Oversized;
-use records::{Crs, Name, Producer, Timestamp};
+use records::{Crs, Name, Note, Producer, Timestamp};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -61,6 +62,8 @@ pub(crate) struct Session<P: Producer> {
     receive_maximum: u16,
     /// Seconds for which the session outlives its connection.
     expiry: u32,
+    /// Under which it is noted, when it was to outlive it.
+    number: Option<u64>,
     /// The start of a packet whose end hasn't come.
     unread: Vec<u8>,
     /// A payload over the limit, while it passes by.
@@ -117,15 +120,30 @@ impl<P: Producer> Session<P> {
         }
         // First the socket, then the place: who takes over finds the old connection closed.
         let Session {
-            mut transport, place, is_told, gate, ledger, mut subscriber, will, device, expiry, ..
+            mut transport,
+            place,
+            is_told,
+            gate,
+            ledger,
+            mut subscriber,
+            will,
+            device,
+            expiry,
+            number,
+            ..
         } = *self;
         transport.finish().await;
         let is_whole = subscriber.as_mut().is_none_or(|it| it.pause());
         let mut testament = will.map(|will| Testament { will, sender: device });
-        if expiry > 0 && is_whole {
-            let absence = Absence { received: ledger.received.durable(), subscriber };
-            let will = testament.take();
-            testament = gate.kept.put(&place.client, absence, will, expiry, gate.sessions.now());
+        if let Some(number) = number {
+            gate.numbers.gone();
+            if expiry > 0 && is_whole {
+                let absence = Absence { number, received: ledger.received.kept(), subscriber };
+                let will = testament.take();
+                gate.bury(gate.kept.put(&place.client, absence, will, expiry, gate.sessions.now()));
+            } else {
+                gate.bury([Over { number, testament: None }]);
+            }
         }
         gate.execute(testament);
         drop(gate);
@@ -321,13 +339,17 @@ impl<P: Producer> Session<P> {
         self.end(Ending::Disconnect);
     }
 
-    /// An answer that grows with what was asked, and that the client may not want at that length.
+    /// An answer that grows with what was asked, and that the client may not want at that length. What a session is to
+    /// remember is durable before its client is told.
     fn answer(&mut self, write: impl FnOnce(&mut BytesMut, Version)) {
-        let before = self.outbox.len();
-        write(&mut self.outbox, self.version);
-        if self.outbox.len() - before > self.maximum_packet_size as usize {
-            self.outbox.truncate(before);
+        let mut answer = BytesMut::new();
+        write(&mut answer, self.version);
+        if answer.len() > self.maximum_packet_size as usize {
             self.violated(Violation::TooLong);
+        } else if self.number.is_some() {
+            self.ledger.answer(&answer);
+        } else {
+            self.outbox.extend_from_slice(&answer);
         }
     }
 
@@ -349,6 +371,31 @@ impl<P: Producer> Session<P> {
         {
             will.enter(&mut self.ledger, &self.device, &self.gate);
         }
+        if ending != Ending::LogClosed && self.expiry > 0 {
+            self.note(false);
+        }
+    }
+
+    /// A session that is to outlive its connection is noted in front of all that it remembers.
+    fn begin(&mut self) {
+        if self.number.is_some() {
+            self.gate.numbers.connected();
+            self.note(true);
+        }
+    }
+
+    /// Notes since when it has a connection, or hasn't.
+    fn note(&mut self, is_connected: bool) {
+        let Some(number) = self.number else { return };
+        let record = SessionRecord {
+            device: self.device.id.clone(),
+            client_id: self.place.client.id.clone(),
+            expiry: self.expiry,
+            at_ms: (self.gate.clock)().millis(),
+            is_connected,
+            has_subscribed: self.subscriber.is_some(),
+        };
+        self.ledger.note(Note::Put { key: key::session(number), value: record.encode() });
     }
 
     /// Whether all that was received is on the log, or can't be in time.

@@ -101,7 +101,7 @@ impl<P: Producer> Session<P> {
     fn clear(&mut self, publish: &Publish<'_>, now: Timestamp) {
         let Some(publication) = self.publication(publish, now) else { return };
         self.gate.metrics.cleared.inc();
-        self.ledger.clear(publish, self.version, publication);
+        self.ledger.clear(publish, self.version, publication, now);
     }
 
     /// Whether a message is left out; it is counted then.

@@ -16,6 +16,7 @@ const FAILURE: u8 = 0x80;
 
 impl<P: Producer> Session<P> {
     pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>, now: Timestamp) {
+        let had_subscribed = self.subscriber.is_some();
         let filters = subscribe.filters(self.version);
         let codes: Vec<u8> = filters
             .map(|(filter, options)| {
@@ -26,6 +27,9 @@ impl<P: Producer> Session<P> {
                 }
             })
             .collect();
+        if self.subscriber.is_some() != had_subscribed {
+            self.note(true);
+        }
         let packet_id = subscribe.packet_id;
         self.answer(|outbox, version| suback(outbox, version, packet_id, &codes));
     }

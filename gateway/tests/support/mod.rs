@@ -6,11 +6,15 @@
 pub mod mutation;
 pub mod proof;
 
-use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, NewSubscriber, Parts, Registry, Shedding};
-use records::{
-    AppendError, Batch, Crs, Family, MemoryLog, Offset, Producer, Record, Timestamp, Topic, TopicPartition,
-    partition_of,
+use gateway::{
+    Fanout, Limits, Listener, Metrics, NewDevice, NewSubscriber, Parts, Promise, Registry, SessionStore,
+    Shedding,
 };
+use records::{
+    AppendError, Batch, Crs, Family, LogError, MemoryLog, Note, Noted, Offset, Producer, Record, Timestamp,
+    Topic, TopicPartition, partition_of,
+};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -44,13 +48,45 @@ pub enum Mood {
 pub struct TestLog {
     log: MemoryLog,
     mood: watch::Sender<Mood>,
-    /// Records of each append.
+    /// Records of each append that has any.
     sizes: Arc<Mutex<Vec<usize>>>,
+    notes: Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>,
+    pub made: Timestamp,
 }
 
 impl TestLog {
     pub fn new() -> TestLog {
-        TestLog { log: MemoryLog::new(|_| 2), mood: watch::channel(Mood::Takes).0, sizes: Arc::default() }
+        TestLog {
+            log: MemoryLog::new(|_| 2),
+            mood: watch::channel(Mood::Takes).0,
+            sizes: Arc::default(),
+            notes: Arc::default(),
+            made: NOW,
+        }
+    }
+
+    /// What a crash at this moment leaves.
+    pub async fn copy(&self) -> TestLog {
+        let copy = TestLog { made: self.made, ..TestLog::new() };
+        for topic in Topic::ALL {
+            for (place, _, key, value) in self.log.read_all(topic) {
+                let mut batch = Batch::new();
+                batch.push(&key, &value);
+                copy.log.append(vec![(place, batch)]).await.unwrap();
+            }
+        }
+        copy.notes.lock().unwrap().clone_from(&self.notes.lock().unwrap());
+        copy
+    }
+
+    /// Keys and values of what is noted.
+    pub fn noted(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.notes.lock().unwrap().clone().into_iter().collect()
+    }
+
+    /// Puts something else in the place of what was noted.
+    pub fn spoil(&self, key: &[u8]) {
+        self.notes.lock().unwrap().insert(key.to_vec(), b"spoilt".to_vec()).expect("it was there");
     }
 
     pub fn set(&self, mood: Mood) {
@@ -80,9 +116,50 @@ impl TestLog {
         self.sizes.lock().unwrap().clone()
     }
 
-    async fn take(&self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<Offset>, AppendError> {
-        self.sizes.lock().unwrap().push(batches.iter().map(|(_, batch)| batch.len()).sum());
-        self.log.append(batches).await
+    async fn take(
+        &self,
+        batches: Vec<(TopicPartition, Batch)>,
+        notes: &[Note],
+    ) -> Result<Vec<Offset>, AppendError> {
+        if !batches.is_empty() {
+            self.sizes.lock().unwrap().push(batches.iter().map(|(_, batch)| batch.len()).sum());
+        }
+        let offsets = self.log.append(batches).await?;
+        let mut noted = self.notes.lock().unwrap();
+        for note in notes {
+            match note.clone() {
+                Note::Put { key, value } | Note::Claim { key, value } => drop(noted.insert(key, value)),
+                Note::Remove { key } => drop(noted.remove(&key)),
+                Note::RemoveSame { key, value } => noted.retain(|it, its| *it != key || *its != value),
+                Note::RemoveUnder { prefix } => noted.retain(|key, _| !key.starts_with(&prefix)),
+            }
+        }
+        Ok(offsets)
+    }
+
+    fn is_known(&self, notes: &[Note]) -> bool {
+        let noted = self.notes.lock().unwrap();
+        notes.iter().any(|note| matches!(note, Note::Claim { key, value } if noted.get(key) == Some(value)))
+    }
+
+    async fn offer(
+        &self,
+        batches: Vec<(TopicPartition, Batch)>,
+        notes: Vec<Note>,
+    ) -> Result<Vec<Offset>, AppendError> {
+        let mut mood = self.mood.subscribe();
+        let mood = *mood.wait_for(|mood| *mood != Mood::Waits).await.unwrap();
+        match mood {
+            Mood::Takes | Mood::Waits | Mood::Doubts if self.is_known(&notes) => Ok(vec![]),
+            Mood::Takes | Mood::Waits => self.take(batches, &notes).await,
+            Mood::Full => Err(AppendError::Full("test".into())),
+            Mood::Fails => Err(AppendError::Unavailable("test".into())),
+            Mood::Doubts => {
+                self.take(batches, &notes).await.and(Err(AppendError::Unavailable("test".into())))
+            }
+            Mood::Refuses => Err(AppendError::Refused("test".into())),
+            Mood::Closed => Err(AppendError::Closed),
+        }
     }
 }
 
@@ -92,16 +169,33 @@ impl Producer for TestLog {
     }
 
     async fn append(&self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<Offset>, AppendError> {
-        let mut mood = self.mood.subscribe();
-        let mood = *mood.wait_for(|mood| *mood != Mood::Waits).await.unwrap();
-        match mood {
-            Mood::Takes | Mood::Waits => self.take(batches).await,
-            Mood::Full => Err(AppendError::Full("test".into())),
-            Mood::Fails => Err(AppendError::Unavailable("test".into())),
-            Mood::Doubts => self.take(batches).await.and(Err(AppendError::Unavailable("test".into()))),
-            Mood::Refuses => Err(AppendError::Refused("test".into())),
-            Mood::Closed => Err(AppendError::Closed),
-        }
+        self.offer(batches, Vec::new()).await
+    }
+}
+
+impl SessionStore for TestLog {
+    fn append(
+        &self,
+        batches: Vec<(TopicPartition, Batch)>,
+        notes: Vec<Note>,
+    ) -> Promise<Result<(), AppendError>> {
+        let log = self.clone();
+        Box::pin(async move { log.offer(batches, notes).await.map(|_| ()) })
+    }
+
+    fn notes(&self, prefix: &[u8]) -> Promise<Result<Noted, LogError>> {
+        let under = self.noted().into_iter().filter(|(key, _)| key.starts_with(prefix));
+        let (spoilt, pairs): (Vec<_>, Vec<_>) = under.partition(|(_, value)| value == b"spoilt");
+        let damaged = spoilt.into_iter().map(|(key, _)| key).collect();
+        Box::pin(async move { Ok(Noted { pairs, damaged }) })
+    }
+
+    fn made(&self) -> Timestamp {
+        self.made
+    }
+
+    fn place(&self) -> String {
+        "the notes of a test".to_owned()
     }
 }
 
@@ -116,8 +210,9 @@ pub struct Site {
     pub stop: CancellationToken,
     pub running: JoinHandle<Result<(), gateway::GatewayError>>,
     metrics: prometheus::Registry,
-    pub folder: TempDir,
+    pub folder: Arc<TempDir>,
     time: Arc<AtomicI64>,
+    limits: Limits,
 }
 
 pub const PASSWORD: &str = "correct horse";
@@ -151,9 +246,34 @@ impl Site {
         shedding: Shedding,
         listen: impl Fn(TcpListener) -> Listener,
     ) -> Site {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
         let registry = Arc::new(Registry::open(&folder.path().join("registry.db")).unwrap());
-        let log = TestLog::new();
+        for id in devices {
+            add(&registry, id);
+        }
+        Site::serve((folder, registry), TestLog::new(), NOW, limits, shedding, listen).await
+    }
+
+    /// What comes after a crash at this moment, which lasts so long: another gateway, on what is durable now.
+    pub async fn after_a_crash(&self, down: Duration) -> Site {
+        self.on(self.log.copy().await, down).await
+    }
+
+    /// Another gateway on this log, for the same devices.
+    pub async fn on(&self, log: TestLog, later: Duration) -> Site {
+        let now = Timestamp(self.time.load(Ordering::Relaxed)) + later;
+        let place = (self.folder.clone(), self.registry.clone());
+        Site::serve(place, log, now, self.limits.clone(), Shedding::default(), Listener::plain).await
+    }
+
+    async fn serve(
+        (folder, registry): (Arc<TempDir>, Arc<Registry>),
+        log: TestLog,
+        now: Timestamp,
+        limits: Limits,
+        shedding: Shedding,
+        listen: impl Fn(TcpListener) -> Listener,
+    ) -> Site {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let framed = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -161,10 +281,7 @@ impl Site {
         let metrics = prometheus::Registry::new();
         let gateway_metrics = Arc::new(Metrics::register(&metrics).unwrap());
         let stop = CancellationToken::new();
-        for id in devices {
-            add(&registry, id);
-        }
-        let time = Arc::new(AtomicI64::new(NOW.millis()));
+        let time = Arc::new(AtomicI64::new(now.millis()));
         let told = time.clone();
         let clock: gateway::Clock = Arc::new(move || Timestamp(told.load(Ordering::Relaxed)));
         let fanout = Arc::new(Fanout::new(&limits, gateway_metrics.clone()));
@@ -172,16 +289,17 @@ impl Site {
             vec![listen(listener), listen(framed).over_websocket()],
             Parts {
                 log: log.clone(),
+                store: Arc::new(log.clone()),
                 registry: registry.clone(),
                 fanout: fanout.clone(),
                 clock,
-                limits,
+                limits: limits.clone(),
                 shedding,
                 metrics: gateway_metrics,
             },
             stop.clone(),
         ));
-        Site { address, websocket, log, registry, fanout, stop, running, metrics, folder, time }
+        Site { address, websocket, log, registry, fanout, stop, running, metrics, folder, time, limits }
     }
 
     /// Sets the gateway's clock forward.

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use records::{AppendError, Batch, LogError, Offset, Producer, Timestamp, Topic, TopicPartition};
+use records::{
+    AppendError, Batch, LogError, Note, Noted, Offset, Producer, Timestamp, Topic, TopicPartition,
+};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
@@ -93,6 +95,11 @@ impl Log {
         self.handle.shared.made
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.handle.shared.path
+    }
+
     /// What the log holds and who reads it.
     pub fn stats(&self) -> Stats {
         Stats::of(&self.handle.shared)
@@ -104,6 +111,44 @@ impl Log {
     pub fn is_scarce(&self) -> bool {
         let shared = &self.handle.shared;
         room::is_scarce(shared.used_bytes.load(Ordering::Relaxed), shared.options.budget_bytes)
+    }
+
+    /// Appends every batch to its partition and carries out the notes, all of it or nothing; the contract is that of
+    /// [`Producer::append`]. Notes without any records are taken as long as the file can grow: where records wait for
+    /// room, they may be what makes it.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub async fn append_noted(
+        &self,
+        batches: Vec<(TopicPartition, Batch)>,
+        notes: Vec<Note>,
+    ) -> Result<(), AppendError> {
+        self.append_all(batches, notes).await.map(|_| ())
+    }
+
+    /// What is noted under keys that begin with `prefix`, behind all that was appended before this call.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn notes(&self, prefix: &[u8]) -> Result<Noted, LogError> {
+        let prefix = prefix.to_owned();
+        Ok(ask(&self.handle.shared, |reply| Request::Recall { prefix, reply }).await?)
+    }
+
+    async fn append_all(
+        &self,
+        batches: Vec<(TopicPartition, Batch)>,
+        notes: Vec<Note>,
+    ) -> Result<Vec<Offset>, AppendError> {
+        let shared = &self.handle.shared;
+        let batches = numbered(shared, batches)?;
+        let (reply, answer) = oneshot::channel();
+        shared.queue.append(Request::Append { batches, notes, reply }).await?;
+        match answer.await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(AppendError::Closed),
+        }
     }
 
     /// Forgets a consumer group or a job that will not come back, with its snapshots, so that nothing is kept for it.
@@ -141,14 +186,7 @@ impl Producer for Log {
     }
 
     async fn append(&self, batches: Vec<(TopicPartition, Batch)>) -> Result<Vec<Offset>, AppendError> {
-        let shared = &self.handle.shared;
-        let batches = numbered(shared, batches)?;
-        let (reply, answer) = oneshot::channel();
-        shared.queue.append(Request::Append { batches, reply }).await?;
-        match answer.await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(AppendError::Closed),
-        }
+        self.append_all(batches, Vec::new()).await
     }
 }
 

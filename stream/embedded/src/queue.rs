@@ -295,7 +295,9 @@ impl Waiting {
 
 fn size(request: &Request) -> usize {
     let batches = request.batches().iter().map(|(_, batch)| REQUEST_BYTES + batch.as_bytes().len());
+    let notes = request.notes().iter().map(|note| REQUEST_BYTES + note.len());
     REQUEST_BYTES
         + batches.sum::<usize>()
+        + notes.sum::<usize>()
         + request.snapshots().iter().map(|(_, s)| s.bytes.len()).sum::<usize>()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use records::{Batch, Offset, Snapshot};
+use records::{Batch, Note, Noted, Offset, Snapshot};
 use tokio::sync::oneshot;
 
 use crate::error::Fault;
@@ -18,8 +18,10 @@ pub(crate) type Batches = Vec<(usize, Batch)>;
 /// Something to be done in a transaction.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// Append, and tell the offset of each batch.
-    Append { batches: Batches, reply: Reply<Vec<Offset>> },
+    /// Append with notes, and tell the offset of each batch.
+    Append { batches: Batches, notes: Vec<Note>, reply: Reply<Vec<Offset>> },
+    /// Tell what is noted under keys that begin like this.
+    Recall { prefix: Vec<u8>, reply: Reply<Noted> },
     /// Append outputs and move a reader on.
     Commit { seat: Arc<Seat>, marks: Marks, reply: Reply<()> },
     /// Tell a reader where it stands; from now on its unread records are kept.
@@ -49,6 +51,7 @@ pub(crate) struct Standing {
 #[derive(Debug)]
 pub(crate) enum Answer {
     Appended(Vec<Offset>),
+    Recalled(Noted),
     Done,
     Standings(Vec<Standing>),
 }
@@ -59,7 +62,15 @@ impl Request {
         match self {
             Request::Append { batches, .. } => batches,
             Request::Commit { marks, .. } => &marks.outputs,
-            Request::Register { .. } | Request::Forget { .. } => &[],
+            Request::Recall { .. } | Request::Register { .. } | Request::Forget { .. } => &[],
+        }
+    }
+
+    /// What is noted with it.
+    pub fn notes(&self) -> &[Note] {
+        match self {
+            Request::Append { notes, .. } => notes,
+            _ => &[],
         }
     }
 
@@ -75,13 +86,15 @@ impl Request {
         match (self, answer) {
             (Request::Append { reply, .. }, Ok(Answer::Appended(offsets))) => send(reply, Ok(offsets)),
             (Request::Append { reply, .. }, Err(fault)) => send(reply, Err(fault)),
+            (Request::Recall { reply, .. }, Ok(Answer::Recalled(noted))) => send(reply, Ok(noted)),
+            (Request::Recall { reply, .. }, Err(fault)) => send(reply, Err(fault)),
             (Request::Register { reply, .. }, Ok(Answer::Standings(standings))) => send(reply, Ok(standings)),
             (Request::Register { reply, .. }, Err(fault)) => send(reply, Err(fault)),
             (Request::Commit { reply, .. } | Request::Forget { reply, .. }, answer) => {
                 send(reply, answer.map(|_| ()));
             }
             // The transaction answers each kind in kind; a mix-up shows as a closed reply.
-            (Request::Append { .. } | Request::Register { .. }, Ok(_)) => {}
+            (Request::Append { .. } | Request::Recall { .. } | Request::Register { .. }, Ok(_)) => {}
         }
     }
 }

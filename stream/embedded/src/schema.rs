@@ -15,7 +15,8 @@ use crate::seat::ReaderName;
 
 /// `SLUC`, where the `file` tool and we look for it.
 const APPLICATION_ID: i64 = 0x534C_5543;
-const VERSION: i64 = 1;
+/// Version 1 had no notes. A program that knows none would let them grow old, so it is not to open a file that has them.
+const VERSION: i64 = 2;
 pub(crate) const PAGE_BYTES: u64 = 4096;
 
 /// Set once, before there is a page.
@@ -37,6 +38,11 @@ const TABLES: &str = "
 /// One row: which log this is. Apart from the others, because the first logs were made without it.
 const ABOUT: &str = "CREATE TABLE IF NOT EXISTS about(made_ms INTEGER NOT NULL)";
 
+/// What is remembered by key.
+const NOTES: &str =
+    "CREATE TABLE IF NOT EXISTS notes(key BLOB PRIMARY KEY, crc32 INTEGER NOT NULL, value BLOB NOT NULL)
+    WITHOUT ROWID";
+
 /// Opens the file for the writer, making it when there is none. `now`: for a log that does not know when it was made.
 pub(crate) fn open(path: &Path, options: &Options, now: Timestamp) -> Result<Connection, OpenError> {
     let layout = layout(options)?;
@@ -50,6 +56,7 @@ pub(crate) fn open(path: &Path, options: &Options, now: Timestamp) -> Result<Con
         create(&mut conn).map_err(storage)?;
     }
     sign(&conn, now).map_err(storage)?;
+    bring_up(&conn).map_err(storage)?;
     match_topics(&mut conn, &layout).map_err(storage)?.map_or(Ok(conn), Err)
 }
 
@@ -90,7 +97,7 @@ fn configure(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
 pub(crate) fn is_new(conn: &Connection, path: &Path) -> Result<bool, OpenError> {
     match identity(conn).map_err(|source| not_a_log(path, source))? {
         (0, 0, 0) => Ok(true),
-        (APPLICATION_ID, VERSION, _) => Ok(false),
+        (APPLICATION_ID, 1..=VERSION, _) => Ok(false),
         (APPLICATION_ID, version, _) => Err(different(path, format!("version {version}"))),
         _ => Err(different(path, "a database of something else".to_owned())),
     }
@@ -134,6 +141,13 @@ fn sign(conn: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     conn.execute_batch(ABOUT)?;
     conn.execute("INSERT INTO about SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM about)", [now.millis()])?;
     Ok(())
+}
+
+/// Gives a file of an older version what it lacks.
+fn bring_up(conn: &Connection) -> rusqlite::Result<()> {
+    let stored: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    conn.execute_batch(NOTES)?;
+    if stored < VERSION { conn.execute_batch(&format!("PRAGMA user_version = {VERSION}")) } else { Ok(()) }
 }
 
 /// When the log was made, or a copy of it that is another log.

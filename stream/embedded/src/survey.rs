@@ -8,6 +8,7 @@ use rusqlite::OptionalExtension;
 
 use crate::error::InspectError;
 use crate::layout::table;
+use crate::notes;
 use crate::schema::{self, PAGE_BYTES, from_sql};
 use crate::stats::{PartitionStats, ReaderStats};
 use crate::stored::{Stored, storage};
@@ -23,8 +24,19 @@ pub struct Survey {
     pub free_bytes: u64,
     /// Size of the write-ahead file.
     pub wal_bytes: u64,
+    /// How much is remembered by key.
+    pub notes: NoteStats,
     /// Every partition, by topic and number.
     pub partitions: Vec<StoredPartition>,
+}
+
+/// What is remembered by key beside the records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoteStats {
+    /// How many keys.
+    pub count: u64,
+    /// Bytes of keys and values.
+    pub bytes: u64,
 }
 
 /// A partition in the file.
@@ -74,6 +86,7 @@ pub fn stats(dir: &Path) -> Result<Survey, InspectError> {
         file_bytes: size("log.db"),
         free_bytes: count("freelist_count")? * PAGE_BYTES,
         wal_bytes: size("log.db-wal"),
+        notes: notes::stats(&stored.conn).map_err(storage(&stored.path))?,
         partitions,
     })
 }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Statement};
 
 use crate::error::Fault;
 use crate::layout::table;
+use crate::notes::{self, Notes};
 use crate::request::{Answer, Marks, Request, Standing};
 use crate::room::Room;
 use crate::roster::{Place, Position};
@@ -31,6 +32,7 @@ pub(crate) struct Session<'c> {
     upsert_offset: Statement<'c>,
     upsert_snapshot: Statement<'c>,
     select_snapshot: Statement<'c>,
+    notes: Notes<'c>,
 }
 
 /// What a transaction does, to be shown when it is durable.
@@ -59,6 +61,7 @@ impl<'c> Session<'c> {
             select_snapshot: conn.prepare(
                 "SELECT offset, crc32, bytes FROM snapshots WHERE job = ?1 AND topic = ?2 AND partition = ?3",
             )?,
+            notes: Notes::new(conn)?,
         })
     }
 
@@ -100,8 +103,17 @@ impl<'c> Session<'c> {
 
     fn fill_one<'r>(&mut self, request: &'r Request, draft: &mut Draft<'r>) -> rusqlite::Result<Answered> {
         match request {
-            Request::Append { .. } if draft.is_reserved => Ok(Err(Fault::Full(FULL.to_owned()))),
-            Request::Append { batches, .. } => Ok(Ok(Answer::Appended(self.append(batches, draft)))),
+            Request::Append { batches, .. } if draft.is_reserved && !batches.is_empty() => {
+                Ok(Err(Fault::Full(FULL.to_owned())))
+            }
+            Request::Append { notes, .. } if self.notes.are_known(notes)? => {
+                Ok(Ok(Answer::Appended(Vec::new())))
+            }
+            Request::Append { batches, notes, .. } => {
+                self.notes.carry_out(notes)?;
+                Ok(Ok(Answer::Appended(self.append(batches, draft))))
+            }
+            Request::Recall { prefix, .. } => Ok(Ok(Answer::Recalled(notes::under(self.conn, prefix)?))),
             Request::Commit { seat, .. } | Request::Register { seat, .. } if seat.is_fenced() => {
                 Ok(Err(Fault::Fenced))
             }

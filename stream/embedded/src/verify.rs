@@ -13,7 +13,7 @@ use crate::partition::Extent;
 use crate::row::Row;
 use crate::schema::{self, from_sql, to_sql};
 use crate::stored::{Stored, storage};
-use crate::{ReaderName, range, wal};
+use crate::{ReaderName, notes, range, wal};
 
 /// So many of SQLite's own complaints are told at most.
 const COMPLAINTS: usize = 20;
@@ -28,6 +28,8 @@ pub struct Verification {
     pub records: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Notes that are as they were written.
+    pub notes: u64,
     /// Everything that is not, in the order of partitions and offsets.
     pub damages: Vec<Damage>,
 }
@@ -50,6 +52,11 @@ pub enum Damage {
         job: String,
         /// Of which partition.
         partition: TopicPartition,
+    },
+    /// What was remembered under a key and can't be told any more.
+    Note {
+        /// Which.
+        key: Vec<u8>,
     },
     /// A reader that has committed more than is there: the end of the partition is gone.
     Ahead {
@@ -89,6 +96,7 @@ pub fn verify(dir: &Path) -> Result<Verification, InspectError> {
         }
     }
     found.snapshots(&stored).map_err(storage(&stored.path))?;
+    found.notes(&stored).map_err(storage(&stored.path))?;
     found.readers(&stored).map_err(storage(&stored.path))?;
     found.pages(&stored);
     Ok(found)
@@ -146,6 +154,13 @@ impl Verification {
         Ok(())
     }
 
+    fn notes(&mut self, stored: &Stored) -> rusqlite::Result<()> {
+        let noted = notes::under(&stored.conn, &[])?;
+        self.notes = noted.pairs.len() as u64;
+        self.damages.extend(noted.damaged.into_iter().map(|key| Damage::Note { key }));
+        Ok(())
+    }
+
     fn readers(&mut self, stored: &Stored) -> rusqlite::Result<()> {
         for ((index, reader), position) in schema::positions(&stored.conn, &stored.layout)? {
             let Some(partition) = stored.layout.all().nth(index) else { continue };
@@ -197,6 +212,9 @@ impl fmt::Display for Damage {
             }
             Damage::Snapshot { job, partition } => {
                 write!(f, "the snapshot of {job} for {partition} does not match its checksum")
+            }
+            Damage::Note { key } => {
+                write!(f, "the note {} does not match its checksum", key.escape_ascii())
             }
             Damage::Ahead { reader, partition, next, end } => {
                 write!(f, "{reader} would read {partition} from {next}, which ends at {end}")

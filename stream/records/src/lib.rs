@@ -16,6 +16,7 @@ mod device;
 mod log;
 mod memory;
 mod mirrored;
+mod note;
 mod observation;
 mod origin;
 mod partition;
@@ -44,6 +45,7 @@ pub use log::{
 };
 pub use memory::{MemoryConsumer, MemoryLog, MemoryPipe};
 pub use mirrored::Mirrored;
+pub use note::{Note, Noted};
 pub use observation::{Body, Observation, Passage, Reading, Status, TagRead, VehicleClass};
 pub use origin::Origin;
 pub use partition::partition_of;
