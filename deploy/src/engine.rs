@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use kafka::ConnectError;
 use records::{
-    AppendError, Batch, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Producer, Topic,
+    AppendError, Batch, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Producer, Standing, Topic,
     TopicPartition,
 };
 
@@ -171,11 +171,19 @@ impl Consumer for EngineConsumer {
         }
     }
 
-    async fn commit(&mut self, offsets: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+    async fn commit_noted(&mut self, standings: &[Standing]) -> Result<(), LogError> {
         match self {
-            EngineConsumer::Embedded(consumer) => consumer.commit(offsets).await,
-            EngineConsumer::Kafka(consumer) => consumer.commit(offsets).await,
-            EngineConsumer::Impatient(consumer) => consumer.commit(offsets).await,
+            EngineConsumer::Embedded(consumer) => consumer.commit_noted(standings).await,
+            EngineConsumer::Kafka(consumer) => consumer.commit_noted(standings).await,
+            EngineConsumer::Impatient(consumer) => consumer.commit_noted(standings).await,
+        }
+    }
+
+    async fn standings(&mut self, group: &str) -> Result<Vec<Standing>, LogError> {
+        match self {
+            EngineConsumer::Embedded(consumer) => consumer.standings(group).await,
+            EngineConsumer::Kafka(consumer) => consumer.standings(group).await,
+            EngineConsumer::Impatient(consumer) => consumer.standings(group).await,
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use kafka::{KafkaConsumer, Log};
-use records::{Consumer, Fetched, LogError, Offset, Topic, TopicPartition};
+use records::{Consumer, Fetched, LogError, Standing, Topic};
 use tracing::{info, warn};
 
 use crate::fences::Fences;
@@ -77,9 +77,9 @@ impl Consumer for PatientConsumer {
         }
     }
 
-    async fn commit(&mut self, offsets: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+    async fn commit_noted(&mut self, standings: &[Standing]) -> Result<(), LogError> {
         loop {
-            match self.consumer.commit(offsets).await {
+            match self.consumer.commit_noted(standings).await {
                 // It is no member any more: what it has read comes again, and is passed over.
                 Err(error @ LogError::Fenced) if self.is_passing(&error) => {
                     self.consumer = self.log.consumer(&self.group, &self.topics);
@@ -90,6 +90,18 @@ impl Consumer for PatientConsumer {
                 committed => {
                     self.note_return();
                     return committed;
+                }
+            }
+        }
+    }
+
+    async fn standings(&mut self, group: &str) -> Result<Vec<Standing>, LogError> {
+        loop {
+            match self.consumer.standings(group).await {
+                Err(error @ LogError::Unavailable(_)) => self.wait_out(error).await,
+                told => {
+                    self.note_return();
+                    return told;
                 }
             }
         }

@@ -67,7 +67,7 @@ impl Metrics {
         registry.register(Box::new(sealed_bytes.clone()))?;
         let influx_gap = IntGauge::new(
             "sluice_sinks_influx_gap_records",
-            "Records that were left out while InfluxDB was away, and are not written yet",
+            "Records that were left out while InfluxDB was away, and are not written yet, by whichever process",
         )?;
         registry.register(Box::new(influx_gap.clone()))?;
         let influx_series = IntGauge::new("sluice_sinks_influx_series", "Series written to InfluxDB")?;
@@ -144,8 +144,12 @@ impl Metrics {
     }
 
     #[cfg_attr(not(feature = "influx"), expect(dead_code, reason = "only that sink has this"))]
-    pub(crate) fn influx(&self, gap_records: u64, series: usize) {
-        self.influx_gap.set(i64::try_from(gap_records).unwrap_or(i64::MAX));
+    pub(crate) fn influx_gaps(&self, records: u64) {
+        self.influx_gap.set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    #[cfg_attr(not(feature = "influx"), expect(dead_code, reason = "only that sink has this"))]
+    pub(crate) fn influx_series(&self, series: usize) {
         self.influx_series.set(i64::try_from(series).unwrap_or(i64::MAX));
     }
 

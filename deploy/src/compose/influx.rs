@@ -1,43 +1,48 @@
 //! The two lanes into InfluxDB: aggregates, and observations where they are asked for → lines.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sinks::Ambient;
-use sinks::influx::{InfluxSink, Ledger, Trailing};
+use sinks::DeviceBook;
+use sinks::influx::{BACKFILL_GROUP, InfluxSink, LIVE_GROUP, Leading, Ledger, Trailing};
 
 use super::Site;
 use crate::clock;
 use crate::command::Failure;
 use crate::engine::Engine;
 
-/// The lanes' groups on the log.
-const LIVE: &str = "influx";
-const BACKFILL: &str = "influx_backfill";
-
-/// Starts both lanes, if there is an InfluxDB to write to.
+/// Starts both lanes, if there is an InfluxDB to write to; processes share the partitions of each.
 ///
 /// # Errors
 /// The token can't be read or used, or the ledger can't be opened.
-pub(super) async fn start(site: &mut Site<'_>, log: &Engine, around: [Ambient; 2]) -> Result<(), Failure> {
+pub(super) async fn start(
+    site: &mut Site<'_>,
+    log: &Engine,
+    devices: Arc<DeviceBook>,
+    around: [Ambient; 2],
+) -> Result<(), Failure> {
     let Site { config, folder, supervisor, .. } = site;
-    let Some(influx) = &config.influx else { return forget(log, &[LIVE, BACKFILL]).await };
+    let Some(influx) = &config.influx else { return forget(log, &[LIVE_GROUP, BACKFILL_GROUP]).await };
     let ledger = Ledger::open(&folder.influx())
-        .map_err(|error| Failure::because("what was sent to InfluxDB", &error))?;
+        .map_err(|error| Failure::because("what was sent to InfluxDB", &error))?
+        .with_devices(devices);
     let (options, token) = (&influx.options, secret("influx.token_file", &influx.token_file)?);
     let refused = |problem| Failure::usage(format_args!("influx: {problem}"));
     let [live_ambient, backfill_ambient] = around;
     let metrics = live_ambient.metrics.clone();
     let live = InfluxSink::live(options, &token, ledger.clone(), clock::shared(), metrics.clone());
-    let backfill = InfluxSink::backfill(options, &token, ledger.clone(), metrics);
+    let backfill = InfluxSink::backfill(options, &token, ledger.clone(), metrics.clone());
     let (live, backfill) = (live.map_err(refused)?, backfill.map_err(refused)?);
     let topics = options.topics();
     supervisor.spawn("influx sink", {
-        let consumer = log.own_consumer(LIVE, topics);
+        let consumer = log.shared_consumer(LIVE_GROUP, topics);
+        let consumer = Leading::new(consumer, ledger.clone());
         |stop| async move { Ok(sinks::run(consumer, live, live_ambient, stop).await?) }
     });
     supervisor.spawn("influx backfill", {
-        let consumer = log.own_consumer(BACKFILL, topics);
-        let consumer = Trailing::new(consumer, ledger, options.backfill_rate);
+        let consumer = log.shared_consumer(BACKFILL_GROUP, topics);
+        let consumer = Trailing::new(consumer, ledger, options.backfill_rate, metrics);
         |stop| async move { Ok(sinks::run(consumer, backfill, backfill_ambient, stop).await?) }
     });
     Ok(())

@@ -65,7 +65,7 @@ pub(super) async fn start(site: &mut Site<'_>, log: &Engine, page: TcpListener) 
 
     let (lanes, caller) = ([ambient(4), ambient(5)], ambient(6));
 
-    let (exported, told) = (store.clone(), notices.clone());
+    let (exported, told, known) = (store.clone(), notices.clone(), devices.clone());
 
     // ### Console: pages, API, live feed.
     let login = login(config)?;
@@ -90,7 +90,7 @@ pub(super) async fn start(site: &mut Site<'_>, log: &Engine, page: TcpListener) 
         }
     });
     export::start(site, log, &exported, &told);
-    influx::start(site, log, lanes).await?;
+    influx::start(site, log, known, lanes).await?;
     webhook::start(site, log, caller).await
 }
 

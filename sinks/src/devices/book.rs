@@ -30,6 +30,8 @@ struct Devices {
     by_id: FxHashMap<Name, Entry>,
     /// Goes up with every change of any device.
     version: u64,
+    /// Goes up with every registry entry.
+    edition: u64,
     /// Each once: [`Entry::is_unsaved`] says who is in here.
     unsaved: Vec<Name>,
 }
@@ -39,6 +41,8 @@ struct Entry {
     device: Option<Device>,
     live: Live,
     version: u64,
+    /// That of its registry entry.
+    edition: u64,
     is_unsaved: bool,
 }
 
@@ -106,6 +110,18 @@ impl DeviceBook {
         });
         members.sort_unstable();
         members.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// The registry entries that came after `edition`, from 0, which moves on.
+    pub fn entries_since(&self, edition: &mut u64) -> Vec<Device> {
+        self.read(|devices| {
+            let since = std::mem::replace(edition, devices.edition);
+            if since == devices.edition {
+                return Vec::new();
+            }
+            let entries = devices.by_id.values().filter(|entry| entry.edition > since);
+            entries.filter_map(|entry| entry.device.clone()).collect()
+        })
     }
 
     /// Shows `see` every device: its id, a version that differs after every change, its last words, and a way to
@@ -224,7 +240,10 @@ impl Devices {
     fn register(&mut self, device: &Device) {
         let known = self.by_id.get(&device.id).and_then(|entry| entry.device.as_ref());
         if known.is_none_or(|known| known.updated_at < device.updated_at) {
-            self.touch(&device.id).device = Some(device.clone());
+            self.edition += 1;
+            let edition = self.edition;
+            let entry = self.touch(&device.id);
+            (entry.device, entry.edition) = (Some(device.clone()), edition);
         }
     }
 
@@ -245,7 +264,7 @@ impl Entry {
 }
 
 fn read_all(database: &Connection) -> Result<Devices, BookError> {
-    let mut devices = Devices::default();
+    let mut devices = Devices { edition: 1, ..Devices::default() };
     let mut select = database.prepare("SELECT id, entry, live FROM device")?;
     let rows = select.query_map([], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, String>(2)?))
@@ -253,7 +272,7 @@ fn read_all(database: &Connection) -> Result<Devices, BookError> {
     for row in rows {
         let (id, entry, live) = row?;
         let device = entry.as_deref().map(serde_json::from_str).transpose()?;
-        let entry = Entry { device, live: serde_json::from_str(&live)?, ..Entry::default() };
+        let entry = Entry { device, live: serde_json::from_str(&live)?, edition: 1, ..Entry::default() };
         devices.by_id.insert(id.into(), entry);
     }
     Ok(devices)

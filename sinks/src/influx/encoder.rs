@@ -1,6 +1,7 @@
 //! From records to lines: which series a value belongs to, and which fields it has.
 
 use super::ledger::{Pages, Refused};
+use super::left_out::WindowKey;
 use super::line::Line;
 use super::lines::Lines;
 use super::series::{Place, Series};
@@ -69,16 +70,13 @@ impl Encoder {
         Encoder { tags, max_series, devices, areas, rows: Vec::new() }
     }
 
-    /// Writes a closed window; one that the live lane has written in a later revision is passed over.
+    /// Writes a closed window.
     pub fn window(&mut self, window: &Aggregate, pages: &mut Pages, lines: &mut Lines) -> Encoded {
         let series = self.series_of_window(window, pages);
         if !series.is_admitted {
             return over_budget(series, pages, lines);
         }
         let (start, revision) = (window.window.start, window.revision);
-        if pages.is_outdated(series.hash, start, revision) {
-            return Encoded::default();
-        }
         let [mean, min, max, sum, count, good, revision_name] = &series.names;
         let mut line = Line::begin(&mut lines.bytes, &series.head);
         if window.good > 0 {
@@ -95,12 +93,9 @@ impl Encoder {
         Encoded { lines: 1, over_budget: 0 }
     }
 
-    /// Writes what the live lane must keep from being overwritten by an older revision out of a gap.
-    pub fn note_revision(&mut self, window: &Aggregate, pages: &mut Pages) {
-        if window.revision > 0 {
-            let hash = self.series_of_window(window, pages).hash;
-            pages.note_revision(hash, window.window.start, window.revision);
-        }
+    /// What tells a window from all others, in every process.
+    pub fn key(&mut self, window: &Aggregate, pages: &mut Pages) -> WindowKey {
+        (self.series_of_window(window, pages).hash, window.window.start.millis())
     }
 
     /// Writes a value per reading, and of tag reads and passages what the local store keeps of them.

@@ -6,7 +6,7 @@ use super::encoder::{Encoded, Encoder};
 use super::ledger::{Ledger, Pages};
 use super::lines::Lines;
 use super::wire::Wire;
-use crate::alerts::{BookError, sink_error};
+use crate::alerts::sink_error;
 use crate::blocking::blocking;
 use crate::metrics::Metrics;
 use crate::sink::decoded_where;
@@ -29,7 +29,7 @@ pub struct InfluxSink {
     lines: Lines,
     delivery: Delivery,
     limits: Limits,
-    /// Offsets below which everything is in `lines`, delivered, or a gap.
+    /// Offsets below which everything is in `lines`, delivered, or left out.
     next: BTreeMap<TopicPartition, Offset>,
     due: Option<Instant>,
     is_over_budget: bool,
@@ -50,7 +50,7 @@ struct Limits {
 }
 
 impl InfluxSink {
-    /// The lane that keeps up. `token` may write to the bucket.
+    /// The lane that keeps up; it reads through [`super::Leading`]. `token` may write to the bucket.
     ///
     /// # Errors
     /// In words, when URL or token can't be used.
@@ -119,6 +119,17 @@ impl InfluxSink {
         }
     }
 
+    /// What was written out of gaps is none any more.
+    fn note_progress(&mut self) {
+        let next = std::mem::take(&mut self.next);
+        if matches!(self.role, Role::Backfill) {
+            let mut pages = self.ledger.pages();
+            next.iter().for_each(|(partition, next)| pages.to_fill.close_below(*partition, *next));
+            self.metrics.influx_gaps(pages.to_fill.records());
+        }
+        self.metrics.influx_series(self.ledger.pages().series());
+    }
+
     fn set_due(&mut self) {
         let now = Instant::now();
         let is_full = self.lines.len() >= self.limits.lines || self.lines.bytes.len() >= self.limits.bytes;
@@ -147,11 +158,9 @@ impl Sink for InfluxSink {
         let mut work = Encoding { encoder, lines, encoded: Encoded::default(), written: Written::default() };
         let work = blocking(move || {
             let mut pages = ledger.pages();
+            pages.catch_up();
             match oldest_live {
-                Some(oldest) => {
-                    let accounted = ledger.live_next(batch.partition);
-                    work.live(&batch, oldest, accounted, &mut pages);
-                }
+                Some(oldest) => work.live(&batch, oldest, &mut pages),
                 None => work.backfill(&batch, &mut pages),
             }
             work
@@ -168,16 +177,9 @@ impl Sink for InfluxSink {
 
     async fn flush(&mut self) -> Result<(), SinkError> {
         self.delivery.deliver(&mut self.lines).await?;
-        let (ledger, next) = (self.ledger.clone(), self.next.clone());
-        let is_live = matches!(self.role, Role::Live { .. });
-        let saved = blocking(move || {
-            if is_live { ledger.save_live(&next) } else { ledger.save_backfill(&next) }?;
-            let pages = ledger.pages();
-            Ok::<_, BookError>((pages.gaps.records(), pages.series()))
-        });
-        let (gaps, series) = saved.await.map_err(sink_error)?;
-        self.metrics.influx(gaps, series);
-        self.next.clear();
+        let ledger = self.ledger.clone();
+        blocking(move || ledger.save()).await.map_err(sink_error)?;
+        self.note_progress();
         self.due = None;
         Ok(())
     }
@@ -198,7 +200,7 @@ struct Encoding {
 impl Encoding {
     /// Writes a batch from its first fresh record on, and leaves out what lies before; registry entries count in
     /// any case.
-    fn live(&mut self, fetched: &Fetched, oldest: Timestamp, accounted: Offset, pages: &mut Pages) {
+    fn live(&mut self, fetched: &Fetched, oldest: Timestamp, pages: &mut Pages) {
         let records = decoded_where(fetched, |_| true, &mut self.written);
         let fresh = records.iter().find(|(_, record)| said_at(record).is_some_and(|at| at >= oldest));
         let is_old = records.iter().any(|(_, record)| said_at(record).is_some_and(|at| at < oldest));
@@ -207,29 +209,41 @@ impl Encoding {
             Some((offset, _)) => *offset,
             None => fetched.next(),
         };
-        // Below `accounted` a crash makes it read again what is a gap already, or was one.
-        let start = fetched.first.max(accounted);
-        if from > start {
-            pages.gaps.open(fetched.partition, start..from);
-        }
+        pages.left_out.leave(fetched.partition, fetched.first..from);
         for (offset, record) in records {
             if let Record::Device(device) = &record {
                 pages.learn(device);
             }
-            if offset >= from {
-                if let Record::Aggregate(window) = &record {
-                    self.encoder.note_revision(window, pages);
-                }
+            if offset >= from && !self.must_wait(fetched.partition, offset, &record, pages) {
                 self.put(fetched, offset, record, pages);
             }
         }
     }
 
+    /// Whether it is a revision that must not be written before what was left out.
+    fn must_wait(
+        &mut self,
+        partition: TopicPartition,
+        offset: Offset,
+        record: &Record,
+        pages: &mut Pages,
+    ) -> bool {
+        let Record::Aggregate(window) = record else { return false };
+        if window.revision == 0 {
+            return false;
+        }
+        let key = self.encoder.key(window, pages);
+        pages.left_out.must_wait(partition, offset, key)
+    }
+
     /// Writes what the live lane left out of a batch.
     fn backfill(&mut self, fetched: &Fetched, pages: &mut Pages) {
-        let is_left_out = |offset| pages.gaps.has(fetched.partition, offset);
+        let is_left_out = |offset| pages.to_fill.has(fetched.partition, offset);
         let records = decoded_where(fetched, is_left_out, &mut self.written);
         for (offset, record) in records {
+            if let Record::Device(device) = &record {
+                pages.learn(device);
+            }
             self.put(fetched, offset, record, pages);
         }
     }

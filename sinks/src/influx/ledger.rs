@@ -1,15 +1,17 @@
-//! What the sink must remember: which devices and series there are, what was left out, and what was refused.
+//! What this process must remember: which devices and series there are, and what was refused.
+//!
+//! What was left out stands on the log instead, where other processes see it.
 
 use super::gaps::Gaps;
+use super::left_out::LeftOut;
+use crate::DeviceBook;
 use crate::alerts::BookError;
 use records::{Device, Family, Name, Offset, Timestamp, Topic, TopicPartition};
 use rusqlite::{Connection, Transaction, params};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// Refused lines that are kept for people to look at.
 const MOST_REFUSED: u32 = 10_000;
@@ -19,27 +21,16 @@ CREATE TABLE IF NOT EXISTS device (
     id TEXT PRIMARY KEY, family INTEGER NOT NULL, area TEXT NOT NULL, updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS series (hash INTEGER PRIMARY KEY) STRICT;
-CREATE TABLE IF NOT EXISTS gap (
-    topic INTEGER NOT NULL, partition INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS live (
-    topic INTEGER NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (topic, partition)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS revised (
-    series INTEGER NOT NULL, start INTEGER NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (series, start)
-) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS refused (
     id INTEGER PRIMARY KEY, topic INTEGER NOT NULL, partition INTEGER NOT NULL, record INTEGER NOT NULL,
     line TEXT NOT NULL, reason TEXT NOT NULL
 ) STRICT;
 ";
 
-/// Both lanes share one; kept in SQLite, saved before the log's offsets are committed.
+/// Both lanes of a process share one; kept in SQLite, saved before the log's offsets are committed.
 #[derive(Clone)]
 pub struct Ledger {
     pages: Arc<Mutex<Pages>>,
-    /// Up to where the live lane has come.
-    live: watch::Sender<BTreeMap<TopicPartition, Offset>>,
 }
 
 /// A line that was left out for good.
@@ -70,11 +61,14 @@ pub struct Pages {
     connection: Connection,
     devices: FxHashMap<Name, Known>,
     series: FxHashSet<u64>,
-    /// What the live lane left out.
-    pub gaps: Gaps,
-    /// Windows that the live lane wrote as a revision while there were gaps: an older revision out of a gap must
-    /// not come on top.
-    revised: FxHashMap<(u64, i64), u32>,
+    /// Where registry entries come from that were told before a partition was ours.
+    book: Option<Arc<DeviceBook>>,
+    /// Of the book, up to which entries are known.
+    edition: u64,
+    /// What the live lane leaves to the backfill lane.
+    pub left_out: LeftOut,
+    /// What the backfill lane, here or elsewhere, has to write.
+    pub to_fill: Gaps,
     new_devices: FxHashSet<Name>,
     new_series: Vec<u64>,
     new_refused: Vec<Refused>,
@@ -91,18 +85,27 @@ impl Ledger {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(TABLES)?;
-        let live = read_live(&connection)?;
         let pages = Pages {
             devices: read_devices(&connection)?,
             series: read_series(&connection)?,
-            gaps: read_gaps(&connection)?,
-            revised: read_revised(&connection)?,
+            book: None,
+            edition: 0,
+            left_out: LeftOut::default(),
+            to_fill: Gaps::default(),
             connection,
             new_devices: FxHashSet::default(),
             new_series: Vec::new(),
             new_refused: Vec::new(),
         };
-        Ok(Ledger { pages: Arc::new(Mutex::new(pages)), live: watch::Sender::new(live) })
+        Ok(Ledger { pages: Arc::new(Mutex::new(pages)) })
+    }
+
+    /// The same, which knows the devices of `book` as well: registry entries are told once, perhaps to a process that
+    /// had the partition before.
+    #[must_use]
+    pub fn with_devices(self, book: Arc<DeviceBook>) -> Ledger {
+        self.pages().book = Some(book);
+        self
     }
 
     /// The newest refused lines, newest first.
@@ -122,33 +125,9 @@ impl Ledger {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Makes what is new durable, with how far the live lane has come, and lets the backfill lane follow.
-    pub(super) fn save_live(&self, next: &BTreeMap<TopicPartition, Offset>) -> Result<(), BookError> {
-        self.pages().save(next)?;
-        self.live.send_modify(|live| live.extend(next));
-        Ok(())
-    }
-
-    /// Makes what is new durable; what lies below these offsets is written and no gap any more.
-    pub(super) fn save_backfill(&self, next: &BTreeMap<TopicPartition, Offset>) -> Result<(), BookError> {
-        let mut pages = self.pages();
-        for (partition, offset) in next {
-            pages.gaps.close_below(*partition, *offset);
-        }
-        if pages.gaps.records() == 0 {
-            pages.revised.clear();
-        }
-        pages.save(&BTreeMap::new())
-    }
-
-    /// Below this everything is written or a gap, as far as the ledger is saved.
-    pub(super) fn live_next(&self, partition: TopicPartition) -> Offset {
-        self.live.borrow().get(&partition).copied().unwrap_or(0)
-    }
-
-    /// Told whenever the live lane has come further.
-    pub(super) fn follow_live(&self) -> watch::Receiver<BTreeMap<TopicPartition, Offset>> {
-        self.live.subscribe()
+    /// Makes what is new durable.
+    pub(super) fn save(&self) -> Result<(), BookError> {
+        self.pages().save()
     }
 
     /// The contents, for whoever waits for nothing while holding them.
@@ -169,6 +148,15 @@ impl Pages {
         self.new_devices.insert(device.id.clone());
         self.devices.insert(device.id.clone(), known);
         true
+    }
+
+    /// Takes in what the device book has learnt.
+    pub fn catch_up(&mut self) {
+        let Some(book) = &self.book else { return };
+        let entries = book.entries_since(&mut self.edition);
+        for device in &entries {
+            self.learn(device);
+        }
     }
 
     /// What is known of a device.
@@ -194,18 +182,6 @@ impl Pages {
         self.series.len()
     }
 
-    /// Notes a revision that the live lane wrote past a gap.
-    pub fn note_revision(&mut self, series: u64, start: Timestamp, revision: u32) {
-        if revision > 0 && self.gaps.records() > 0 {
-            self.revised.insert((series, start.millis()), revision);
-        }
-    }
-
-    /// Whether the live lane has written a later revision of this window than `revision`.
-    pub fn is_outdated(&self, series: u64, start: Timestamp, revision: u32) -> bool {
-        self.revised.get(&(series, start.millis())).is_some_and(|written| *written > revision)
-    }
-
     /// Notes a line that was left out for good.
     pub fn refuse(&mut self, refused: Refused) {
         if self.new_refused.len() < MOST_REFUSED as usize {
@@ -213,10 +189,9 @@ impl Pages {
         }
     }
 
-    fn save(&mut self, live: &BTreeMap<TopicPartition, Offset>) -> Result<(), BookError> {
+    fn save(&mut self) -> Result<(), BookError> {
         let transaction = self.connection.unchecked_transaction()?;
         self.save_known(&transaction)?;
-        save_progress(&transaction, &self.gaps, &self.revised, live)?;
         save_refused(&transaction, &self.new_refused)?;
         transaction.commit()?;
         self.new_devices.clear();
@@ -237,34 +212,6 @@ impl Pages {
         }
         Ok(())
     }
-}
-
-fn save_progress(
-    transaction: &Transaction<'_>,
-    gaps: &Gaps,
-    revised: &FxHashMap<(u64, i64), u32>,
-    live: &BTreeMap<TopicPartition, Offset>,
-) -> rusqlite::Result<()> {
-    transaction.execute("DELETE FROM gap", [])?;
-    let mut insert = transaction.prepare("INSERT INTO gap VALUES (?1, ?2, ?3, ?4)")?;
-    for (TopicPartition { topic, partition }, range) in gaps.iter() {
-        insert.execute(params![
-            topic as u8,
-            partition,
-            range.start.cast_signed(),
-            range.end.cast_signed()
-        ])?;
-    }
-    transaction.execute("DELETE FROM revised", [])?;
-    let mut insert = transaction.prepare("INSERT INTO revised VALUES (?1, ?2, ?3)")?;
-    for ((series, start), revision) in revised {
-        insert.execute(params![series.cast_signed(), start, revision])?;
-    }
-    let mut insert = transaction.prepare("INSERT OR REPLACE INTO live VALUES (?1, ?2, ?3)")?;
-    for (TopicPartition { topic, partition }, next) in live {
-        insert.execute(params![*topic as u8, partition, next.cast_signed()])?;
-    }
-    Ok(())
 }
 
 fn save_refused(transaction: &Transaction<'_>, refused: &[Refused]) -> rusqlite::Result<()> {
@@ -296,33 +243,6 @@ fn read_devices(connection: &Connection) -> rusqlite::Result<FxHashMap<Name, Kno
 fn read_series(connection: &Connection) -> rusqlite::Result<FxHashSet<u64>> {
     let mut select = connection.prepare("SELECT hash FROM series")?;
     let rows = select.query_map([], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))?;
-    rows.collect()
-}
-
-fn read_gaps(connection: &Connection) -> rusqlite::Result<Gaps> {
-    let mut select = connection.prepare("SELECT topic, partition, start, end FROM gap ORDER BY start")?;
-    let mut rows = select.query([])?;
-    let mut gaps = Gaps::default();
-    while let Some(row) = rows.next()? {
-        let partition = TopicPartition { topic: topic(row.get(0)?), partition: row.get(1)? };
-        gaps.open(partition, row.get::<_, i64>(2)?.cast_unsigned()..row.get::<_, i64>(3)?.cast_unsigned());
-    }
-    Ok(gaps)
-}
-
-fn read_revised(connection: &Connection) -> rusqlite::Result<FxHashMap<(u64, i64), u32>> {
-    let mut select = connection.prepare("SELECT series, start, revision FROM revised")?;
-    let rows = select
-        .query_map([], |row| Ok(((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?), row.get(2)?)))?;
-    rows.collect()
-}
-
-fn read_live(connection: &Connection) -> rusqlite::Result<BTreeMap<TopicPartition, Offset>> {
-    let mut select = connection.prepare("SELECT topic, partition, next FROM live")?;
-    let rows = select.query_map([], |row| {
-        let partition = TopicPartition { topic: topic(row.get(0)?), partition: row.get(1)? };
-        Ok((partition, row.get::<_, i64>(2)?.cast_unsigned()))
-    })?;
     rows.collect()
 }
 

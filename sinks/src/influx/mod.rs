@@ -7,12 +7,18 @@
 //! ```
 //! Two consumers of the log, so that after an outage fresh records go out at once while the gap behind them is
 //! filled in order. Every point has a key (series, time), so writing one twice changes nothing.
+//! Both share their partitions with other processes; what one lane must know of the other stands in what their groups
+//! have committed.
 
 mod options;
 
 mod lane;
 
+mod leading;
+
 mod trailing;
+
+mod left_out;
 
 mod gaps;
 
@@ -31,9 +37,15 @@ mod wire;
 mod ledger;
 
 pub use lane::InfluxSink;
+pub use leading::Leading;
 pub use ledger::{Ledger, Refused};
 pub use options::{InfluxOptions, Tags};
 pub use trailing::Trailing;
+
+/// The live lane's group on the log.
+pub const LIVE_GROUP: &str = "influx";
+/// The backfill lane's.
+pub const BACKFILL_GROUP: &str = "influx_backfill";
 
 /// For the bench, which compares it with the client's own writer.
 #[doc(hidden)]

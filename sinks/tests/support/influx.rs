@@ -6,9 +6,11 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use flate2::read::GzDecoder;
 use prometheus::Registry;
-use records::{Aggregate, MemoryLog, Quantity, Record, Subject, Timestamp, Window};
-use sinks::influx::{InfluxOptions, InfluxSink, Ledger, Trailing};
-use sinks::{Ambient, Notices, SinkError, run};
+use records::{
+    Aggregate, MemoryConsumer, MemoryLog, Quantity, Record, Subject, Timestamp, Topic, TopicPartition, Window,
+};
+use sinks::influx::{BACKFILL_GROUP, InfluxOptions, InfluxSink, LIVE_GROUP, Leading, Ledger, Trailing};
+use sinks::{Ambient, DeviceBook, Notices, SinkError, run};
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -90,6 +92,9 @@ pub struct Lanes {
     pub notices: Notices,
     pub ledger: Ledger,
     pub options: InfluxOptions,
+    /// Those of the live and of the backfill lane; all when not said.
+    pub partitions: Option<(Vec<u32>, Vec<u32>)>,
+    pub devices: Option<Arc<DeviceBook>>,
     stop: CancellationToken,
     running: Vec<JoinHandle<Result<(), SinkError>>>,
     folder: TempDir,
@@ -114,15 +119,39 @@ impl Lanes {
             notices: Notices::default(),
             ledger,
             options,
+            partitions: None,
+            devices: None,
             stop: CancellationToken::new(),
             running: Vec::new(),
             folder,
         }
     }
 
+    /// Lanes of another process on the same log, which read these partitions alone.
+    pub fn beside(&self, live: &[u32], backfill: &[u32]) -> Lanes {
+        let mut other = Lanes::new(&self.options.url, self.log.clone());
+        other.options = self.options.clone();
+        other.hands = self.hands.clone();
+        other.partitions = Some((live.to_vec(), backfill.to_vec()));
+        other
+    }
+
+    fn consumer(&self, group: &str, topics: &[Topic]) -> MemoryConsumer {
+        let Some((live, backfill)) = &self.partitions else { return self.log.consumer(group, topics) };
+        let partitions = if group == LIVE_GROUP { live } else { backfill };
+        let place = |topic: &Topic| {
+            let topic = *topic;
+            partitions.iter().map(move |partition| TopicPartition { topic, partition: *partition })
+        };
+        self.log.consumer_of(group, topics.iter().flat_map(place).collect())
+    }
+
     /// Runs both, from what the ledger in the folder and the log's offsets say.
     pub fn start(&mut self) {
         self.ledger = Ledger::open(&self.path()).unwrap();
+        if let Some(devices) = &self.devices {
+            self.ledger = self.ledger.clone().with_devices(Arc::clone(devices));
+        }
         let (metrics, registry) = metrics();
         self.registry = registry;
         self.stop = CancellationToken::new();
@@ -132,10 +161,11 @@ impl Lanes {
         let backfill = InfluxSink::backfill(&self.options, token, ledger.clone(), metrics.clone()).unwrap();
         let topics = self.options.topics();
         let around = Ambient { notices: self.notices.clone(), ..ambient(&metrics, &self.hands) };
-        let consumer = self.log.consumer("influx", topics);
+        let consumer = self.consumer(LIVE_GROUP, topics);
+        let consumer = Leading::new(consumer, ledger.clone());
         self.running.push(tokio::spawn(run(consumer, live, around.clone(), self.stop.clone())));
-        let consumer = self.log.consumer("influx_backfill", topics);
-        let consumer = Trailing::new(consumer, ledger, self.options.backfill_rate);
+        let consumer = self.consumer(BACKFILL_GROUP, topics);
+        let consumer = Trailing::new(consumer, ledger, self.options.backfill_rate, metrics.clone());
         self.running.push(tokio::spawn(run(consumer, backfill, around, self.stop.clone())));
     }
 

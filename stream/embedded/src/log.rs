@@ -211,6 +211,7 @@ fn load(
     let partitions = layout.all().map(partition).collect::<rusqlite::Result<_>>()?;
     let roster = Roster::default();
     roster.set(schema::positions(conn, &layout)?);
+    roster.note(schema::standing_notes(conn, &layout)?);
     for partition in &partitions {
         tell_damage(conn, partition, &metrics);
     }

@@ -77,12 +77,24 @@ impl Consumer for EmbeddedConsumer {
         self.reader.cursor.poll().await
     }
 
-    async fn commit(&mut self, offsets: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+    async fn commit_noted(&mut self, standings: &[records::Standing]) -> Result<(), LogError> {
         let mut marks = Marks { is_final: true, ..Marks::default() };
-        for (at, offset) in offsets {
-            marks.offsets.push((self.reader.own(*at, *offset)?, *offset));
+        for records::Standing { partition, next, note } in standings {
+            let index = self.reader.own(*partition, *next)?;
+            marks.offsets.push((index, *next));
+            marks.notes.push((index, note.as_str().into()));
         }
         self.reader.commit(marks).await
+    }
+
+    async fn standings(&mut self, group: &str) -> Result<Vec<records::Standing>, LogError> {
+        let (shared, reader) = (self.reader.shared(), ReaderName::Group(group.to_owned()));
+        let standing = |index: &usize| {
+            let (position, note) = shared.roster.standing(&(*index, reader.clone()))?;
+            let (partition, note) = (shared.partitions[*index].at, note.to_string());
+            Some(records::Standing { partition, next: position.next, note })
+        };
+        Ok(self.reader.cursor.seat.partitions.iter().filter_map(standing).collect())
     }
 }
 

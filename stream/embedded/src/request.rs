@@ -35,6 +35,8 @@ pub(crate) enum Request {
 pub(crate) struct Marks {
     pub outputs: Batches,
     pub offsets: Vec<(usize, Offset)>,
+    /// What is to stand beside the offsets; empty: nothing.
+    pub notes: Vec<(usize, Arc<str>)>,
     pub snapshots: Vec<(usize, Snapshot)>,
     /// Whether the reader never asks again for what lies below its offsets: a consumer, not a job.
     pub is_final: bool,

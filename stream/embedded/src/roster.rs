@@ -29,6 +29,7 @@ pub(crate) struct Roster {
 struct Entry {
     seat: Weak<Seat>,
     position: Option<Position>,
+    note: Option<Arc<str>>,
 }
 
 impl Roster {
@@ -52,6 +53,20 @@ impl Roster {
         let mut entries = self.entries();
         for (place, position) in positions {
             entries.entry(place).or_default().position = Some(position);
+        }
+    }
+
+    /// A position with what was noted beside it.
+    pub fn standing(&self, place: &Place) -> Option<(Position, Arc<str>)> {
+        let entries = self.entries();
+        let entry = entries.get(place)?;
+        Some((entry.position?, entry.note.clone().unwrap_or_default()))
+    }
+
+    pub fn note(&self, notes: impl IntoIterator<Item = (Place, Arc<str>)>) {
+        let mut entries = self.entries();
+        for (place, note) in notes {
+            entries.entry(place).or_default().note = Some(note);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The file: its settings, its tables, and what it says when it is opened.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use records::{Offset, Timestamp, Topic, TopicPartition};
@@ -42,6 +43,11 @@ const ABOUT: &str = "CREATE TABLE IF NOT EXISTS about(made_ms INTEGER NOT NULL)"
 const NOTES: &str =
     "CREATE TABLE IF NOT EXISTS notes(key BLOB PRIMARY KEY, crc32 INTEGER NOT NULL, value BLOB NOT NULL)
     WITHOUT ROWID";
+
+/// What groups have noted beside their offsets; nothing stands there for an empty note. Apart for the same reason.
+const STANDING_NOTES: &str =
+    "CREATE TABLE IF NOT EXISTS standing_notes(reader TEXT, topic TEXT, partition INTEGER, note TEXT NOT NULL,
+    PRIMARY KEY(reader, topic, partition)) WITHOUT ROWID";
 
 /// Opens the file for the writer, making it when there is none. `now`: for a log that does not know when it was made.
 pub(crate) fn open(path: &Path, options: &Options, now: Timestamp) -> Result<Connection, OpenError> {
@@ -139,6 +145,7 @@ fn create(conn: &mut Connection) -> rusqlite::Result<()> {
 
 fn sign(conn: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     conn.execute_batch(ABOUT)?;
+    conn.execute_batch(STANDING_NOTES)?;
     conn.execute("INSERT INTO about SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM about)", [now.millis()])?;
     Ok(())
 }
@@ -225,6 +232,19 @@ pub(crate) fn positions(conn: &Connection, layout: &Layout) -> rusqlite::Result<
         positions.push(((index, reader), position));
     }
     Ok(positions)
+}
+
+/// What groups have noted in partitions that exist.
+pub(crate) fn standing_notes(conn: &Connection, layout: &Layout) -> rusqlite::Result<Vec<(Place, Arc<str>)>> {
+    let mut statement = conn.prepare("SELECT reader, topic, partition, note FROM standing_notes")?;
+    let mut rows = statement.query([])?;
+    let mut notes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let Some(topic) = topic(&row.get::<_, String>(1)?) else { continue };
+        let Some(index) = layout.index(TopicPartition { topic, partition: row.get(2)? }) else { continue };
+        notes.push(((index, ReaderName::Group(row.get(0)?)), row.get::<_, String>(3)?.into()));
+    }
+    Ok(notes)
 }
 
 /// SQLite's integers are signed; offsets and sizes stay far below.

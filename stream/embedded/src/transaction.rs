@@ -1,6 +1,7 @@
 //! One transaction: everything that waited, all of it or nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use records::{Offset, Snapshot, TopicPartition};
 use rusqlite::{Connection, OptionalExtension, Statement};
@@ -30,6 +31,8 @@ pub(crate) struct Session<'c> {
     commit: Statement<'c>,
     inserts: Vec<Statement<'c>>,
     upsert_offset: Statement<'c>,
+    upsert_note: Statement<'c>,
+    delete_note: Statement<'c>,
     upsert_snapshot: Statement<'c>,
     select_snapshot: Statement<'c>,
     notes: Notes<'c>,
@@ -40,6 +43,7 @@ pub(crate) struct Session<'c> {
 struct Draft<'r> {
     mergers: BTreeMap<usize, Merger<'r>>,
     positions: BTreeMap<Place, Position>,
+    notes: BTreeMap<Place, Arc<str>>,
     forgotten: Vec<&'r ReaderName>,
     /// What room is left is for readers.
     is_reserved: bool,
@@ -56,6 +60,9 @@ impl<'c> Session<'c> {
             commit: conn.prepare("COMMIT")?,
             inserts: shared.layout.all().map(insert).collect::<Result<_, _>>()?,
             upsert_offset: conn.prepare("INSERT OR REPLACE INTO offsets VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?,
+            upsert_note: conn.prepare("INSERT OR REPLACE INTO standing_notes VALUES (?1, ?2, ?3, ?4)")?,
+            delete_note: conn
+                .prepare("DELETE FROM standing_notes WHERE reader = ?1 AND topic = ?2 AND partition = ?3")?,
             upsert_snapshot: conn
                 .prepare("INSERT OR REPLACE INTO snapshots VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?,
             select_snapshot: conn.prepare(
@@ -143,6 +150,9 @@ impl<'c> Session<'c> {
                 position.keep = *next;
             }
         }
+        for (index, note) in &marks.notes {
+            draft.notes.insert((*index, seat.name.clone()), Arc::clone(note));
+        }
         for (index, snapshot) in &marks.snapshots {
             self.position(*index, &seat.name, draft).keep = snapshot.offset;
             let at = self.at(*index);
@@ -197,10 +207,12 @@ impl<'c> Session<'c> {
         }
         let key = (reader.kind(), reader.name());
         self.conn.execute("DELETE FROM offsets WHERE kind = ?1 AND reader = ?2", key)?;
-        if let ReaderName::Job(job) = reader {
-            self.conn.execute("DELETE FROM snapshots WHERE job = ?1", [job])?;
-        }
+        match reader {
+            ReaderName::Job(job) => self.conn.execute("DELETE FROM snapshots WHERE job = ?1", [job])?,
+            ReaderName::Group(group) => self.conn.execute("DELETE FROM standing_notes WHERE reader = ?1", [group])?,
+        };
         draft.positions.retain(|(_, name), _| name != reader);
+        draft.notes.retain(|(_, name), _| name != reader);
         draft.forgotten.push(reader);
         Ok(Ok(Answer::Done))
     }
@@ -240,7 +252,22 @@ impl<'c> Session<'c> {
                 self.upsert_offset.execute(columns)?;
             }
         }
+        for (place, note) in &draft.notes {
+            self.write_down(place, note)?;
+        }
         Ok(())
+    }
+
+    fn write_down(&mut self, place: &Place, note: &str) -> rusqlite::Result<()> {
+        let known = self.shared.roster.standing(place).map_or(Arc::default(), |(_, known)| known);
+        let (at, reader) = (self.at(place.0), place.1.name());
+        let (topic, partition) = (at.topic.name(), at.partition);
+        match (note == &*known, note) {
+            (true, _) => Ok(0),
+            (false, "") => self.delete_note.execute((reader, topic, partition)),
+            (false, _) => self.upsert_note.execute((reader, topic, partition, note)),
+        }
+        .map(drop)
     }
 
     /// What is durable becomes visible: positions before records, so that nobody seems to be ahead of the log.
@@ -255,6 +282,7 @@ impl<'c> Session<'c> {
             partition.publish(rows, shared.options.tail_bytes);
         }
         shared.roster.set(draft.positions);
+        shared.roster.note(draft.notes);
         for reader in draft.forgotten {
             shared.roster.forget(reader);
         }

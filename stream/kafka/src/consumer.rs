@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use records::{Consumer, Fetched, LogError, Offset, Topic, TopicPartition};
+use records::{Consumer, Fetched, LogError, Offset, Standing, Topic, TopicPartition};
 
+use crate::context::Asking;
 use crate::error::{Refused, log_error, unavailable};
+use crate::names::Names;
 use crate::reading::Reading;
 use crate::rebalances::{Beginning, Item, Rebalances, Start};
 use crate::settings;
@@ -34,6 +37,8 @@ pub struct KafkaConsumer {
     /// Until it joins.
     beginning: Option<Box<dyn Beginning>>,
     reading: Option<Reading>,
+    /// By the groups that they ask about.
+    onlookers: BTreeMap<String, Arc<BaseConsumer<Asking>>>,
 }
 
 impl KafkaConsumer {
@@ -46,7 +51,7 @@ impl KafkaConsumer {
         let group = shared.names.group(group);
         let (topics, instance, beginning) =
             (topics.to_vec(), shared.options.instance.clone(), Some(beginning));
-        KafkaConsumer { shared, group, topics, instance, beginning, reading: None }
+        KafkaConsumer { shared, group, topics, instance, beginning, reading: None, onlookers: BTreeMap::new() }
     }
 
     pub(crate) fn called(mut self, instance: &str) -> KafkaConsumer {
@@ -64,13 +69,39 @@ impl KafkaConsumer {
         reading.ok_or_else(|| unavailable(Refused("this reader could not be made".to_owned())))
     }
 
-    fn list(&self, offsets: &[(TopicPartition, Offset)]) -> Result<TopicPartitionList, KafkaError> {
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        for (place, offset) in offsets {
-            let at = rdkafka::Offset::Offset(offset.cast_signed());
-            list.add_partition_offset(self.shared.names.of(place.topic), place.partition.cast_signed(), at)?;
+    fn list(&self, standings: &[&Standing]) -> Result<TopicPartitionList, KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(standings.len());
+        for Standing { partition: place, next, note } in standings {
+            let at = rdkafka::Offset::Offset(next.cast_signed());
+            let (topic, partition) = (self.shared.names.of(place.topic), place.partition.cast_signed());
+            let mut entry = list.add_partition(topic, partition);
+            entry.set_offset(at)?;
+            entry.set_metadata(note);
         }
         Ok(list)
+    }
+
+    /// A client that may ask for what `group` has committed, without being a member.
+    fn onlooker(&mut self, group: &str) -> Result<Arc<BaseConsumer<Asking>>, LogError> {
+        let group = self.shared.names.group(group);
+        if let Some(onlooker) = self.onlookers.get(&group) {
+            return Ok(Arc::clone(onlooker));
+        }
+        let config = settings::bystander(&self.shared.options, &group);
+        let asking = Asking { tokens: self.shared.options.security.tokens.clone() };
+        let onlooker: BaseConsumer<Asking> =
+            BaseConsumer::from_config_and_context(&config, asking).map_err(log_error)?;
+        let onlooker = Arc::new(onlooker);
+        self.onlookers.insert(group, Arc::clone(&onlooker));
+        Ok(onlooker)
+    }
+
+    fn places(&self) -> Vec<TopicPartition> {
+        let all = |topic: &Topic| {
+            let (topic, count) = (*topic, self.shared.options.topics[*topic].partitions);
+            (0..count).map(move |partition| TopicPartition { topic, partition })
+        };
+        self.topics.iter().flat_map(all).collect()
     }
 }
 
@@ -86,15 +117,16 @@ impl Consumer for KafkaConsumer {
         }
     }
 
-    async fn commit(&mut self, offsets: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+    async fn commit_noted(&mut self, standings: &[Standing]) -> Result<(), LogError> {
         let consumer = Arc::clone(&self.reading()?.consumer);
         for _ in 0..TRIES {
             let ours = consumer.context().seat.ours().await;
-            let offsets: Vec<_> = offsets.iter().copied().filter(|(place, _)| ours.contains(place)).collect();
-            if offsets.is_empty() {
+            let standings: Vec<_> =
+                standings.iter().filter(|standing| ours.contains(&standing.partition)).collect();
+            if standings.is_empty() {
                 return Ok(());
             }
-            let list = self.list(&offsets).map_err(log_error)?;
+            let list = self.list(&standings).map_err(log_error)?;
             let consumer = Arc::clone(&consumer);
             let commit = move || consumer.commit(&list, CommitMode::Sync);
             let done = tokio::task::spawn_blocking(commit).await.expect("a commit does not panic");
@@ -104,6 +136,22 @@ impl Consumer for KafkaConsumer {
             }
         }
         Err(log_error(KafkaError::ConsumerCommit(RDKafkaErrorCode::RebalanceInProgress)))
+    }
+
+    async fn standings(&mut self, group: &str) -> Result<Vec<Standing>, LogError> {
+        let (onlooker, places) = (self.onlooker(group)?, self.places());
+        let names = Arc::clone(&self.shared.names);
+        let asking = move || {
+            // It reads nothing; this is for what librdkafka asks of its client, such as a new token.
+            drop(onlooker.poll(Duration::ZERO));
+            committed(&onlooker, &names, &places).map(|found| (places, found))
+        };
+        let asked = tokio::task::spawn_blocking(asking).await.expect("asking does not panic");
+        let (places, found) = asked.map_err(log_error)?;
+        let standing = |(partition, (next, note)): (TopicPartition, (Option<Offset>, String))| {
+            Some(Standing { partition, next: next?, note })
+        };
+        Ok(places.into_iter().zip(found).filter_map(standing).collect())
     }
 }
 
@@ -122,7 +170,7 @@ impl Beginning for WhereCommitted {
         consumer: &BaseConsumer<Rebalances>,
         places: &[TopicPartition],
     ) -> Result<Vec<Start>, LogError> {
-        let committed = committed(consumer, places).map_err(log_error)?;
+        let committed = committed(consumer, &consumer.context().names, places).map_err(log_error)?;
         let start = |(offset, _): (Option<Offset>, String)| Start {
             next: offset,
             snapshot: None,
@@ -155,10 +203,10 @@ impl Beginning for From {
 
 /// What the group has committed for each of `places`, with what was noted beside it.
 pub(crate) fn committed(
-    consumer: &BaseConsumer<Rebalances>,
+    consumer: &BaseConsumer<impl ConsumerContext>,
+    names: &Names,
     places: &[TopicPartition],
 ) -> Result<Vec<(Option<Offset>, String)>, KafkaError> {
-    let names = &consumer.context().names;
     let mut list = TopicPartitionList::with_capacity(places.len());
     for place in places {
         list.add_partition(names.of(place.topic), place.partition.cast_signed());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use records::{Commit, Delivery, LogError, Offset, Pipe, Topic, TopicPartition};
 use tokio::task::JoinHandle;
 
@@ -223,7 +223,7 @@ impl Beginning for FromSnapshot {
         consumer: &BaseConsumer<Rebalances>,
         places: &[TopicPartition],
     ) -> Result<Vec<Start>, LogError> {
-        let committed = committed(consumer, places).map_err(log_error)?;
+        let committed = committed(consumer, &consumer.context().names, places).map_err(log_error)?;
         let noted: Vec<_> =
             places.iter().zip(&committed).map(|(at, (_, note))| (at.partition, Mark::noted(note))).collect();
         let newest = self.snapshots.newest(&self.job, &noted).map_err(log_error)?;

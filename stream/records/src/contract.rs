@@ -70,6 +70,7 @@ macro_rules! contract_tests {
             what_was_not_committed_comes_again
             groups_do_not_disturb_each_other
             a_commit_concerns_its_partitions_alone
+            a_note_stands_beside_its_offset
             a_pipe_begins_with_what_is_assigned
             a_waiting_pipe_wakes
             a_dropped_poll_of_a_pipe_loses_nothing

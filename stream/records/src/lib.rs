@@ -40,8 +40,8 @@ pub use codec::{DecodeError, Kind};
 pub use crs::{Crs, StatedPosition};
 pub use device::{Device, Family, Limit, LimitKind, Position};
 pub use log::{
-    AppendError, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Producer, Snapshot,
-    TopicPartition,
+    AppendError, Commit, Consumer, Delivery, Fetched, LogError, MOST_NOTE_BYTES, Offset, Pipe, Producer,
+    Snapshot, Standing, TopicPartition,
 };
 pub use memory::{MemoryConsumer, MemoryLog, MemoryPipe};
 pub use mirrored::Mirrored;

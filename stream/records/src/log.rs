@@ -123,11 +123,42 @@ pub trait Consumer: Send {
     /// Cancel-safe: a dropped call loses nothing.
     fn poll(&mut self) -> impl Future<Output = Result<Option<Fetched>, LogError>> + Send;
 
-    /// Remembers, durably, where to go on: the offset of the next record to read, per partition.
+    /// Remembers, durably, where to go on: the offset of the next record to read, per partition. No note is left
+    /// there.
     fn commit(
         &mut self,
         offsets: &[(TopicPartition, Offset)],
-    ) -> impl Future<Output = Result<(), LogError>> + Send;
+    ) -> impl Future<Output = Result<(), LogError>> + Send {
+        let bare = |(partition, next): &(TopicPartition, Offset)| Standing {
+            partition: *partition,
+            next: *next,
+            note: String::new(),
+        };
+        let standings: Vec<Standing> = offsets.iter().map(bare).collect();
+        async move { self.commit_noted(&standings).await }
+    }
+
+    /// The same, with a note beside each offset for whoever reads the partition next; both are remembered together
+    /// or not at all.
+    fn commit_noted(&mut self, standings: &[Standing]) -> impl Future<Output = Result<(), LogError>> + Send;
+
+    /// Where `group`, this reader's own or another, stands in the partitions of this reader's topics, whoever reads
+    /// them. Partitions in which it has committed nothing may be left out.
+    fn standings(&mut self, group: &str) -> impl Future<Output = Result<Vec<Standing>, LogError>> + Send;
+}
+
+/// A note is at most so long: what Kafka's brokers take (`offset.metadata.max.bytes`).
+pub const MOST_NOTE_BYTES: usize = 4096;
+
+/// How far a consumer group has come in a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The offset of the next record to read.
+    pub next: Offset,
+    /// What was noted beside it, at most [`MOST_NOTE_BYTES`]; empty when nothing was.
+    pub note: String,
 }
 
 /// Reads and writes exactly once, for the stream stage.

@@ -35,7 +35,11 @@ impl MemoryLog {
     pub fn consumer(&self, group: &str, topics: &[Topic]) -> MemoryConsumer {
         let all =
             |topic| (0..self.partitions(topic)).map(move |partition| TopicPartition { topic, partition });
-        let partitions = topics.iter().copied().flat_map(all).collect();
+        self.consumer_of(group, topics.iter().copied().flat_map(all).collect())
+    }
+
+    /// The same of these partitions alone, as when others of the group have the rest.
+    pub fn consumer_of(&self, group: &str, partitions: Vec<TopicPartition>) -> MemoryConsumer {
         MemoryConsumer::new(Cursor::claim(&self.shared, Reader::Group(group.into()), partitions))
     }
 

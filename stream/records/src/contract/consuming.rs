@@ -4,7 +4,7 @@ use super::Engine;
 use super::harness::{
     IN, OUT, Seen, all, append, consume, not_yet, note, numbers, place, soon, texts, values,
 };
-use crate::{Consumer, Producer};
+use crate::{Consumer, MOST_NOTE_BYTES, Producer, Standing};
 use std::time::Duration;
 
 /// A poll of an empty log waits, and gives what is appended then.
@@ -111,4 +111,41 @@ pub async fn a_commit_concerns_its_partitions_alone(engine: impl Engine) {
     consume(&mut engine.consumer("partial", &[IN]), 8, &mut seen).await;
     assert_eq!(values(&seen, place(IN, 0)), texts(5..10));
     assert_eq!(values(&seen, place(IN, 1)), texts(7..10));
+}
+
+/// A note comes with the offset that it was committed with: to the next reader of the group and to others' readers,
+/// per partition, until the next commit of that partition, which takes its place even when it says nothing.
+pub async fn a_note_stands_beside_its_offset(engine: impl Engine) {
+    for partition in 0..2 {
+        append(&engine, place(IN, partition), numbers(0..10)).await;
+    }
+    let longest = "n".repeat(MOST_NOTE_BYTES);
+    let standing =
+        |partition, next, note: &str| Standing { partition: place(IN, partition), next, note: note.into() };
+    let mut consumer = engine.consumer("noting", &[IN]);
+    consume(&mut consumer, 20, &mut Seen::new()).await;
+    let noted = [standing(0, 4, &longest), standing(1, 7, "gap 2..5")];
+    soon(consumer.commit_noted(&noted)).await.expect("committed");
+    drop(consumer);
+    let mut other = engine.consumer("looking", &[IN]);
+    assert_eq!(committed(&mut other, "noting").await, noted);
+    assert_eq!(committed(&mut other, "looking").await, []);
+    assert_eq!(committed(&mut other, "nobody").await, []);
+    let mut consumer = engine.consumer("noting", &[IN]);
+    consume(&mut consumer, 9, &mut Seen::new()).await;
+    assert_eq!(committed(&mut consumer, "noting").await, noted);
+    soon(consumer.commit(&[(place(IN, 0), 5)])).await.expect("committed");
+    assert_eq!(committed(&mut other, "noting").await, [standing(0, 5, ""), standing(1, 7, "gap 2..5")]);
+    drop((consumer, other));
+    let engine = engine.restart();
+    let mut consumer = engine.consumer("noting", &[IN]);
+    assert_eq!(committed(&mut consumer, "noting").await, [standing(0, 5, ""), standing(1, 7, "gap 2..5")]);
+}
+
+/// Where the group has committed something, in order.
+async fn committed(consumer: &mut impl Consumer, group: &str) -> Vec<Standing> {
+    let mut standings = soon(consumer.standings(group)).await.expect("told");
+    standings.retain(|standing| standing.next > 0);
+    standings.sort_by_key(|standing| standing.partition);
+    standings
 }

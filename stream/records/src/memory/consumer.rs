@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::fault;
-use crate::{Consumer, Fetched, LogError, Offset, TopicPartition};
+use crate::{Consumer, Fetched, LogError, Standing};
 use std::sync::Arc;
 
 /// See [`super::MemoryLog::consumer`].
@@ -22,19 +22,24 @@ impl Consumer for MemoryConsumer {
         self.cursor.poll().await
     }
 
-    async fn commit(&mut self, offsets: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+    async fn commit_noted(&mut self, standings: &[Standing]) -> Result<(), LogError> {
         let shared = Arc::clone(&self.cursor.shared);
         shared.change(|state| {
-            for (partition, _) in offsets {
-                self.cursor.seat(state, *partition)?;
+            for standing in standings {
+                self.cursor.seat(state, standing.partition)?;
             }
             let fault = state.commits.next();
             fault::run(fault, || {
-                for (partition, offset) in offsets {
-                    self.cursor.seat(state, *partition)?.committed = *offset;
+                for standing in standings {
+                    let seat = self.cursor.seat(state, standing.partition)?;
+                    (seat.committed, seat.note) = (standing.next, standing.note.clone());
                 }
                 Ok(())
             })
         })
+    }
+
+    async fn standings(&mut self, group: &str) -> Result<Vec<Standing>, LogError> {
+        Ok(self.cursor.standings(group))
     }
 }

@@ -1,7 +1,7 @@
 //! A reader's place in some partitions, and what is remembered of it.
 
 use super::state::{Shared, State};
-use crate::{Batch, Fetched, LogError, Name, Offset, Snapshot, TopicPartition};
+use crate::{Batch, Fetched, LogError, Name, Offset, Snapshot, Standing, TopicPartition};
 use std::sync::Arc;
 
 /// Who reads: consumers by group, pipes by job.
@@ -17,6 +17,7 @@ pub(super) struct Seat {
     /// Who sits there now; an older owner is fenced.
     owner: u64,
     pub(super) committed: Offset,
+    pub(super) note: String,
     pub(super) snapshot: Option<Snapshot>,
 }
 
@@ -92,6 +93,16 @@ impl Cursor {
             let seat = state.seats.get(&(self.reader.clone(), place.partition));
             seat.is_none_or(|seat| seat.owner != self.owner)
         })
+    }
+
+    /// How far a group has come in our partitions.
+    pub(super) fn standings(&self, group: &str) -> Vec<Standing> {
+        let state = self.shared.lock();
+        let standing = |place: &Place| {
+            let seat = state.seats.get(&(Reader::Group(group.into()), place.partition))?;
+            Some(Standing { partition: place.partition, next: seat.committed, note: seat.note.clone() })
+        };
+        self.places.iter().filter_map(standing).collect()
     }
 
     /// The seat of one of our partitions; [`LogError::Fenced`] when it is not ours.
