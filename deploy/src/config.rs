@@ -339,6 +339,7 @@ mod tests {
             secret_file = "/etc/sluice/webhook-secret"
             timeout = "5s"
             min_severity = "severe"
+            start = "earliest"
             [console]
             listen = "0.0.0.0:8080"
             operator = "wang"

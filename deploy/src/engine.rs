@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use kafka::ConnectError;
 use records::{
-    AppendError, Batch, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Producer, Standing, Topic,
-    TopicPartition,
+    AppendError, Batch, Commit, Consumer, Delivery, Fetched, LogError, Offset, Pipe, Producer, Standing,
+    Topic, TopicPartition,
 };
 
 use crate::patient::PatientConsumer;
@@ -29,7 +29,19 @@ impl Engine {
         match self {
             Engine::Embedded(log) => EngineConsumer::Embedded(log.consumer(group, topics)),
             Engine::Kafka(log, _) => {
-                EngineConsumer::Kafka(Box::new(PatientConsumer::new(log, group, topics)))
+                let reader = PatientConsumer::new(log, group, topics, kafka::Log::consumer);
+                EngineConsumer::Kafka(Box::new(reader))
+            }
+        }
+    }
+
+    /// The same; a group that has committed nothing begins behind what is there.
+    pub fn shared_consumer_from_end(&self, group: &str, topics: &[Topic]) -> EngineConsumer {
+        match self {
+            Engine::Embedded(log) => EngineConsumer::Embedded(log.consumer_from_end(group, topics)),
+            Engine::Kafka(log, _) => {
+                let reader = PatientConsumer::new(log, group, topics, kafka::Log::consumer_from_end);
+                EngineConsumer::Kafka(Box::new(reader))
             }
         }
     }

@@ -15,24 +15,29 @@ use crate::supervise::Chain;
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How a reader of a group is made.
+type Begin = fn(&Log, &str, &[Topic]) -> KafkaConsumer;
+
 /// A consumer for which an unavailable log is a matter of time.
 pub struct PatientConsumer {
     log: Log,
     group: String,
     topics: Vec<Topic>,
+    begin: Begin,
     consumer: KafkaConsumer,
     is_away: bool,
     fences: Fences,
 }
 
 impl PatientConsumer {
-    /// A reader of `topics` in `group`.
-    pub fn new(log: &Log, group: &str, topics: &[Topic]) -> PatientConsumer {
+    /// A reader of `topics` in `group`, made by `begin`, again after each outage.
+    pub fn new(log: &Log, group: &str, topics: &[Topic], begin: Begin) -> PatientConsumer {
         PatientConsumer {
+            begin,
             log: log.clone(),
             group: group.to_owned(),
             topics: topics.to_vec(),
-            consumer: log.consumer(group, topics),
+            consumer: begin(log, group, topics),
             is_away: false,
             fences: Fences::default(),
         }
@@ -66,7 +71,7 @@ impl Consumer for PatientConsumer {
         loop {
             match self.consumer.poll().await {
                 Err(error) if self.is_passing(&error) => {
-                    self.consumer = self.log.consumer(&self.group, &self.topics);
+                    self.consumer = (self.begin)(&self.log, &self.group, &self.topics);
                     self.wait_out(error).await;
                 }
                 polled => {
@@ -82,7 +87,7 @@ impl Consumer for PatientConsumer {
             match self.consumer.commit_noted(standings).await {
                 // It is no member any more: what it has read comes again, and is passed over.
                 Err(error @ LogError::Fenced) if self.is_passing(&error) => {
-                    self.consumer = self.log.consumer(&self.group, &self.topics);
+                    self.consumer = (self.begin)(&self.log, &self.group, &self.topics);
                     self.wait_out(error).await;
                     return Ok(());
                 }

@@ -22,7 +22,11 @@ pub(super) async fn start(site: &mut Site<'_>, log: &Engine, ambient: Ambient) -
     let sink = WebhookSink::new(&webhook.options, &secret, clock::shared());
     let sink = sink.map_err(|problem| Failure::usage(format_args!("webhook: {problem}")))?;
     // Shared: who is called wants to hear of a transition from one of us.
-    let consumer = log.shared_consumer(GROUP, WebhookSink::TOPICS);
+    let topics = WebhookSink::TOPICS;
+    let consumer = match webhook.is_from_end {
+        true => log.shared_consumer_from_end(GROUP, topics),
+        false => log.shared_consumer(GROUP, topics),
+    };
     supervisor.spawn("webhook", |stop| async move { Ok(sinks::run(consumer, sink, ambient, stop).await?) });
     Ok(())
 }

@@ -13,6 +13,8 @@ use super::{MS, SECOND};
 pub struct WebhookConfig {
     /// The file that holds the secret and nothing else.
     pub secret_file: PathBuf,
+    /// Whether the first start begins with what comes from then on, and not with what the log still holds.
+    pub is_from_end: bool,
     /// Everything else.
     pub options: WebhookOptions,
 }
@@ -30,8 +32,22 @@ pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> Option<Webhoo
         timeout: from.duration("timeout", default.timeout, 100 * MS..600 * SECOND, problems),
         min_severity: severity(&mut from, default.min_severity, problems),
     };
+    let is_from_end = is_from_end(&mut from, problems);
     from.end(problems);
-    Some(WebhookConfig { secret_file: PathBuf::from(secret_file.unwrap_or_default()), options })
+    let secret_file = PathBuf::from(secret_file.unwrap_or_default());
+    Some(WebhookConfig { secret_file, is_from_end, options })
+}
+
+fn is_from_end(from: &mut Section<'_>, problems: &mut Problems<'_>) -> bool {
+    let (at, path) = (from.span("start"), from.path_of("start"));
+    match from.text("start", problems).as_deref() {
+        None | Some("latest") => true,
+        Some("earliest") => false,
+        Some(_) => {
+            problems.add(at, path, "must be latest or earliest");
+            true
+        }
+    }
 }
 
 /// `min_severity`, wherever it stands.
@@ -56,13 +72,14 @@ mod tests {
 
     #[test]
     fn says_what_is_missing_and_what_is_wrong() {
-        let text = "[webhook]\nurl = \"ftp://host\"\nmin_severity = \"bad\"\n";
+        let text = "[webhook]\nurl = \"ftp://host\"\nmin_severity = \"bad\"\nstart = \"now\"\n";
         let found = Config::parse(text).expect_err("the section is broken");
         let found: String = found.iter().map(|problem| format!("{problem}\n")).collect();
         expect_test::expect![[r#"
             webhook.secret_file: must be a path
             line 2: webhook.url: must be an http or https URL
             line 3: webhook.min_severity: must be minor, moderate, severe or extreme
+            line 4: webhook.start: must be latest or earliest
         "#]]
         .assert_eq(&found);
     }

@@ -63,7 +63,12 @@ impl Log {
         EmbeddedConsumer::new(Arc::clone(&self.handle), group, topics)
     }
 
-    /// The same, from these offsets on, whatever the group has committed; without one, from the oldest record.
+    /// The same; a group that is not known begins behind what is there at its first poll, and is known from then on.
+    pub fn consumer_from_end(&self, group: &str, topics: &[Topic]) -> EmbeddedConsumer {
+        self.consumer(group, topics).joining_at_end()
+    }
+
+    /// A reader as [`Log::consumer`], from these offsets on, whatever the group has committed; without one, from the oldest record.
     pub fn consumer_from(
         &self,
         group: &str,

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::cursor::Cursor;
 use crate::error::Fault;
-use crate::request::{Batches, Marks, Reply, Request, Standing};
+use crate::request::{Batches, Marks, Reply, Request, Standing, With};
 use crate::seat::ReaderName;
 use crate::shared::{Handle, Shared};
 
@@ -17,6 +17,7 @@ pub struct EmbeddedConsumer {
     reader: Reader,
     /// Where to begin, instead of where the group has committed.
     from: Option<BTreeMap<TopicPartition, Offset>>,
+    with: With,
 }
 
 /// Reads partitions of a topic exactly once. A second one of the same job takes over the partitions they share.
@@ -44,7 +45,7 @@ impl EmbeddedConsumer {
         let partitions =
             topics.flat_map(|topic| layout.of(topic)).filter_map(|at| layout.index(at)).collect();
         let reader = Reader::new(handle, ReaderName::Group(group.to_owned()), partitions);
-        EmbeddedConsumer { reader, from: None }
+        EmbeddedConsumer { reader, from: None, with: With::default() }
     }
 
     pub(crate) fn beginning_at(mut self, from: BTreeMap<TopicPartition, Offset>) -> EmbeddedConsumer {
@@ -52,9 +53,14 @@ impl EmbeddedConsumer {
         self
     }
 
+    pub(crate) fn joining_at_end(mut self) -> EmbeddedConsumer {
+        self.with.at_end = true;
+        self
+    }
+
     /// Makes the group known, from its first poll on at the latest.
     pub(crate) async fn introduce(mut self) -> Result<(), LogError> {
-        self.reader.register(false).await.map(|_| ())
+        self.reader.register(self.with).await.map(|_| ())
     }
 
     fn positions(&self, standings: &[Standing]) -> Vec<Offset> {
@@ -70,7 +76,7 @@ impl EmbeddedConsumer {
 impl Consumer for EmbeddedConsumer {
     async fn poll(&mut self) -> Result<Option<Fetched>, LogError> {
         if !self.reader.is_registered {
-            let Some(standings) = self.reader.register(false).await? else { return Ok(None) };
+            let Some(standings) = self.reader.register(self.with).await? else { return Ok(None) };
             let positions = self.positions(&standings);
             self.reader.start(&positions)?;
         }
@@ -120,7 +126,9 @@ impl EmbeddedPipe {
 
     /// Learns where the job stands, and begins there.
     async fn assign(&mut self) -> Result<bool, LogError> {
-        let Some(standings) = self.reader.register(true).await? else { return Ok(false) };
+        let Some(standings) = self.reader.register(With { snapshots: true, ..With::default() }).await? else {
+            return Ok(false);
+        };
         let oldest = self.reader.oldest();
         // Without a snapshot all is read again; what is missing beyond the commit is lost on us.
         let from = |(standing, oldest): (&Standing, Offset)| {
@@ -190,13 +198,13 @@ impl Reader {
     }
 
     /// Where this reader stands; `None` when the log is closed.
-    async fn register(&mut self, with_snapshots: bool) -> Result<Option<Vec<Standing>>, LogError> {
+    async fn register(&mut self, with: With) -> Result<Option<Vec<Standing>>, LogError> {
         let asked = match &mut self.asked {
             Some(asked) => asked,
             None => {
                 let (reply, asked) = oneshot::channel();
                 let seat = Arc::clone(&self.cursor.seat);
-                match self.shared().queue.ask(Request::Register { seat, with_snapshots, reply }) {
+                match self.shared().queue.ask(Request::Register { seat, with, reply }) {
                     Ok(()) => self.asked.insert(asked),
                     Err(_) => return Ok(None),
                 }

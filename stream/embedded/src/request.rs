@@ -25,9 +25,18 @@ pub(crate) enum Request {
     /// Append outputs and move a reader on.
     Commit { seat: Arc<Seat>, marks: Marks, reply: Reply<()> },
     /// Tell a reader where it stands; from now on its unread records are kept.
-    Register { seat: Arc<Seat>, with_snapshots: bool, reply: Reply<Vec<Standing>> },
+    Register { seat: Arc<Seat>, with: With, reply: Reply<Vec<Standing>> },
     /// Remove all that is known of a reader that is gone for good.
     Forget { reader: ReaderName, reply: Reply<()> },
+}
+
+/// How a reader registers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct With {
+    /// Tell it its snapshots.
+    pub snapshots: bool,
+    /// When it is new: it stands behind what is there, not before it.
+    pub at_end: bool,
 }
 
 /// What a reader commits.

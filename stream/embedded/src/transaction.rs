@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Statement};
 use crate::error::Fault;
 use crate::layout::table;
 use crate::notes::{self, Notes};
-use crate::request::{Answer, Marks, Request, Standing};
+use crate::request::{Answer, Marks, Request, Standing, With};
 use crate::room::Room;
 use crate::roster::{Place, Position};
 use crate::row::{Merger, Row};
@@ -129,7 +129,7 @@ impl<'c> Session<'c> {
                 self.mark(seat, marks, draft)?;
                 Ok(Ok(Answer::Done))
             }
-            Request::Register { seat, with_snapshots, .. } => self.register(seat, *with_snapshots, draft),
+            Request::Register { seat, with, .. } => self.register(seat, *with, draft),
             Request::Forget { reader, .. } => self.forget(reader, draft),
         }
     }
@@ -164,16 +164,14 @@ impl<'c> Session<'c> {
         Ok(())
     }
 
-    fn register(
-        &mut self,
-        seat: &Seat,
-        with_snapshots: bool,
-        draft: &mut Draft<'_>,
-    ) -> rusqlite::Result<Answered> {
+    fn register(&mut self, seat: &Seat, with: With, draft: &mut Draft<'_>) -> rusqlite::Result<Answered> {
         let mut standings = Vec::with_capacity(seat.partitions.len());
         for index in &seat.partitions {
+            if with.at_end {
+                self.go_to_end(*index, &seat.name, draft);
+            }
             let position = *self.position(*index, &seat.name, draft);
-            let snapshot = match with_snapshots {
+            let snapshot = match with.snapshots {
                 true => self.snapshot(*index, seat.name.name())?,
                 false => Ok(None),
             };
@@ -183,6 +181,15 @@ impl<'c> Session<'c> {
             }
         }
         Ok(Ok(Answer::Standings(standings)))
+    }
+
+    /// A reader that is not known stands behind what is there.
+    fn go_to_end(&self, index: usize, name: &ReaderName, draft: &mut Draft<'_>) {
+        let place = (index, name.clone());
+        if self.shared.roster.position(&place).is_none() {
+            let end = self.shared.partitions[index].extent().next;
+            draft.positions.entry(place).or_insert(Position { next: end, keep: end });
+        }
     }
 
     fn snapshot(&mut self, index: usize, job: &str) -> rusqlite::Result<Result<Option<Snapshot>, Fault>> {

@@ -45,6 +45,10 @@ impl Engine for Embedded {
         self.log.consumer(group, topics)
     }
 
+    fn consumer_from_end(&self, group: &str, topics: &[Topic]) -> EmbeddedConsumer {
+        self.log.consumer_from_end(group, topics)
+    }
+
     fn pipe(&self, job: &str, topic: Topic, partitions: Range<u32>) -> EmbeddedPipe {
         self.log.pipe(job, topic, partitions)
     }

@@ -13,6 +13,7 @@ use records::{Consumer, Fetched, LogError, Offset, Standing, Topic, TopicPartiti
 use crate::context::Asking;
 use crate::error::{Refused, log_error, unavailable};
 use crate::names::Names;
+use crate::poller::watermarks;
 use crate::reading::Reading;
 use crate::rebalances::{Beginning, Item, Rebalances, Start};
 use crate::settings;
@@ -51,7 +52,15 @@ impl KafkaConsumer {
         let group = shared.names.group(group);
         let (topics, instance, beginning) =
             (topics.to_vec(), shared.options.instance.clone(), Some(beginning));
-        KafkaConsumer { shared, group, topics, instance, beginning, reading: None, onlookers: BTreeMap::new() }
+        KafkaConsumer {
+            shared,
+            group,
+            topics,
+            instance,
+            beginning,
+            reading: None,
+            onlookers: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn called(mut self, instance: &str) -> KafkaConsumer {
@@ -161,8 +170,30 @@ fn is_passing(error: &KafkaError) -> bool {
     matches!(error.rdkafka_error_code(), Some(IllegalGeneration | RebalanceInProgress | UnknownMemberId))
 }
 
-/// A consumer begins where its group has committed, or at the oldest record.
-pub(crate) struct WhereCommitted;
+/// A consumer begins where its group has committed, or else at the oldest record or behind the newest.
+pub(crate) struct WhereCommitted {
+    pub is_from_end: bool,
+}
+
+impl WhereCommitted {
+    /// Commits the end of the partitions in which nothing is committed: what comes from now on is not passed over, not
+    /// even when this process ends before it has read any.
+    fn stand_at_end(
+        consumer: &BaseConsumer<Rebalances>,
+        places: &[TopicPartition],
+        committed: &mut [(Option<Offset>, String)],
+    ) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        for (place, (offset, _)) in places.iter().zip(committed).filter(|(_, (offset, _))| offset.is_none()) {
+            let (_, end) = watermarks(consumer, *place)?;
+            let (topic, partition) =
+                (consumer.context().names.of(place.topic), place.partition.cast_signed());
+            list.add_partition_offset(topic, partition, rdkafka::Offset::Offset(end.cast_signed()))?;
+            *offset = Some(end);
+        }
+        if list.count() > 0 { consumer.commit(&list, CommitMode::Sync) } else { Ok(()) }
+    }
+}
 
 impl Beginning for WhereCommitted {
     fn begin(
@@ -170,7 +201,10 @@ impl Beginning for WhereCommitted {
         consumer: &BaseConsumer<Rebalances>,
         places: &[TopicPartition],
     ) -> Result<Vec<Start>, LogError> {
-        let committed = committed(consumer, &consumer.context().names, places).map_err(log_error)?;
+        let mut committed = committed(consumer, &consumer.context().names, places).map_err(log_error)?;
+        if self.is_from_end {
+            WhereCommitted::stand_at_end(consumer, places, &mut committed).map_err(log_error)?;
+        }
         let start = |(offset, _): (Option<Offset>, String)| Start {
             next: offset,
             snapshot: None,

@@ -48,10 +48,22 @@ impl Log {
     ///
     /// A living reader of the same group in a process of the same name is fenced.
     pub fn consumer(&self, group: &str, topics: &[Topic]) -> KafkaConsumer {
-        KafkaConsumer::new(Arc::clone(&self.shared), group, topics, Box::new(WhereCommitted))
+        KafkaConsumer::new(
+            Arc::clone(&self.shared),
+            group,
+            topics,
+            Box::new(WhereCommitted { is_from_end: false }),
+        )
     }
 
-    /// The same, from these offsets on, whatever the group has committed; without one, from the oldest record.
+    /// The same; where the group has committed nothing it begins behind what is there when it gets the partition, and
+    /// stands there from then on.
+    pub fn consumer_from_end(&self, group: &str, topics: &[Topic]) -> KafkaConsumer {
+        let beginning = Box::new(WhereCommitted { is_from_end: true });
+        KafkaConsumer::new(Arc::clone(&self.shared), group, topics, beginning)
+    }
+
+    /// A reader as [`Log::consumer`], from these offsets on, whatever the group has committed; without one, from the oldest record.
     pub fn consumer_from(
         &self,
         group: &str,

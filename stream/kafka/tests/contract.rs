@@ -36,6 +36,10 @@ impl Engine for OnKafka {
         self.log.consumer(group, topics)
     }
 
+    fn consumer_from_end(&self, group: &str, topics: &[Topic]) -> KafkaConsumer {
+        self.log.consumer_from_end(group, topics)
+    }
+
     fn pipe(&self, job: &str, topic: Topic, partitions: Range<u32>) -> Shown {
         Shown { pipe: self.log.pipe(job, topic), partitions }
     }

@@ -35,6 +35,9 @@ pub trait Engine: Sized + Send + Sync {
     /// A consumer of all partitions of these topics.
     fn consumer(&self, group: &str, topics: &[Topic]) -> Self::Consumer;
 
+    /// The same; a group that has committed nothing stands behind what is there when it first polls.
+    fn consumer_from_end(&self, group: &str, topics: &[Topic]) -> Self::Consumer;
+
     /// A pipe over these partitions of a topic; it takes over from older ones of the same job. An engine where workers
     /// share partitions by themselves shows these alone, and runs no `range_tests!`.
     fn pipe(&self, job: &str, topic: Topic, partitions: Range<u32>) -> Self::Pipe;
@@ -71,6 +74,7 @@ macro_rules! contract_tests {
             groups_do_not_disturb_each_other
             a_commit_concerns_its_partitions_alone
             a_note_stands_beside_its_offset
+            who_begins_at_the_end_stands_there
             a_pipe_begins_with_what_is_assigned
             a_waiting_pipe_wakes
             a_dropped_poll_of_a_pipe_loses_nothing

@@ -43,6 +43,12 @@ impl MemoryLog {
         MemoryConsumer::new(Cursor::claim(&self.shared, Reader::Group(group.into()), partitions))
     }
 
+    /// A reader as [`MemoryLog::consumer`]; a group that nobody has heard of stands behind what is there now.
+    pub fn consumer_from_end(&self, group: &str, topics: &[Topic]) -> MemoryConsumer {
+        self.shared.change(|state| state.introduce(&Reader::Group(group.into()), topics));
+        self.consumer(group, topics)
+    }
+
     /// A pipe of `job` over these partitions of `topic`, as the last commit of that job left them. It fences an
     /// older pipe of that job from the partitions they share.
     ///

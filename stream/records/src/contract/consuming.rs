@@ -142,6 +142,41 @@ pub async fn a_note_stands_beside_its_offset(engine: impl Engine) {
     assert_eq!(committed(&mut consumer, "noting").await, [standing(0, 5, ""), standing(1, 7, "gap 2..5")]);
 }
 
+/// It reads nothing that was there before, and everything that came after its first poll, also when it dies before it
+/// commits; once it has committed it goes on there, however it is opened.
+pub async fn who_begins_at_the_end_stands_there(engine: impl Engine) {
+    append(&engine, place(IN, 0), numbers(0..10)).await;
+    let mut consumer = engine.consumer_from_end("late", &[IN]);
+    not_yet(consumer.poll()).await;
+    settle(&mut consumer, "late").await;
+    drop(consumer);
+    append(&engine, place(IN, 0), numbers(10..20)).await;
+    append(&engine, place(IN, 1), numbers(0..5)).await;
+    let engine = engine.restart();
+    for _ in 0..2 {
+        let mut seen = Seen::new();
+        consume(&mut engine.consumer_from_end("late", &[IN]), 15, &mut seen).await;
+        assert_eq!(values(&seen, place(IN, 0)), texts(10..20));
+        assert_eq!(values(&seen, place(IN, 1)), texts(0..5));
+    }
+    let mut consumer = engine.consumer("late", &[IN]);
+    soon(consumer.commit(&[(place(IN, 0), 3)])).await.expect("committed");
+    drop(consumer);
+    let mut seen = Seen::new();
+    consume(&mut engine.consumer_from_end("late", &[IN]), 17 + 5, &mut seen).await;
+    assert_eq!(values(&seen, place(IN, 0)), texts(3..20));
+    not_yet(engine.consumer_from_end("nobody yet", &[IN]).poll()).await;
+    let mut seen = Seen::new();
+    consume(&mut engine.consumer("from the oldest", &[IN]), 25, &mut seen).await;
+}
+
+/// Polls until the group stands somewhere: some engines have to find out who reads what first.
+async fn settle(consumer: &mut impl Consumer, group: &str) {
+    while committed(consumer, group).await.is_empty() {
+        not_yet(consumer.poll()).await;
+    }
+}
+
 /// Where the group has committed something, in order.
 async fn committed(consumer: &mut impl Consumer, group: &str) -> Vec<Standing> {
     let mut standings = soon(consumer.standings(group)).await.expect("told");

@@ -15,7 +15,7 @@ pub(super) enum Reader {
 #[derive(Clone, Default)]
 pub(super) struct Seat {
     /// Who sits there now; an older owner is fenced.
-    owner: u64,
+    pub(super) owner: u64,
     pub(super) committed: Offset,
     pub(super) note: String,
     pub(super) snapshot: Option<Snapshot>,

@@ -76,6 +76,18 @@ impl State {
         self.partitions(place.topic).get(place.partition as usize)
     }
 
+    /// A reader that is not known stands at the end of each partition.
+    pub(super) fn introduce(&mut self, reader: &super::Reader, topics: &[Topic]) {
+        for topic in topics {
+            for (partition, records) in (0..).zip(&self.topics[*topic as usize]) {
+                let place = TopicPartition { topic: *topic, partition };
+                let committed = records.len() as Offset;
+                let seat = self.seats.entry((reader.clone(), place));
+                seat.or_insert_with(|| Seat { committed, ..Seat::default() });
+            }
+        }
+    }
+
     /// Appends all or, when a partition does not exist, nothing.
     pub(super) fn append(&mut self, batches: &[(TopicPartition, Batch)]) -> Result<Vec<Offset>, String> {
         if let Some((place, _)) = batches.iter().find(|(place, _)| self.records(*place).is_none()) {

@@ -36,6 +36,10 @@ impl Engine for InMemory {
         self.0.consumer(group, topics)
     }
 
+    fn consumer_from_end(&self, group: &str, topics: &[Topic]) -> super::MemoryConsumer {
+        self.0.consumer_from_end(group, topics)
+    }
+
     fn pipe(&self, job: &str, topic: Topic, partitions: Range<u32>) -> super::MemoryPipe {
         self.0.pipe(job, topic, partitions)
     }
