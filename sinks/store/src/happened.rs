@@ -112,7 +112,16 @@ impl HappeningPoint {
     }
 }
 
+/// Bytes that a name holds elsewhere: short ones stand in their place, the others behind two counters.
+fn outside(name: &Name) -> usize {
+    if name.is_heap_allocated() { name.len() + 2 * size_of::<usize>() } else { 0 }
+}
+
 impl Point for HappeningPoint {
+    fn outside(&self) -> usize {
+        [&self.tag, &self.area].into_iter().flatten().map(outside).sum()
+    }
+
     fn time(&self) -> i64 {
         self.at
     }

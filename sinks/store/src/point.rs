@@ -17,6 +17,10 @@ pub(crate) trait Point: Clone + Send + Sync + 'static {
     fn time(&self) -> i64;
     /// Length of its window, milliseconds; 0 for a raw value.
     fn length(&self) -> u64;
+    /// Bytes that it holds elsewhere.
+    fn outside(&self) -> usize {
+        0
+    }
     /// The order within a series; what was written later stands behind its equals.
     fn order(&self, other: &Self) -> Ordering;
     /// Whether `self`, which stands behind `other`, takes its place.

@@ -63,6 +63,6 @@ pub struct Written {
     /// Rows that can't be stored: a value that is not finite, an empty window, or a time outside the years 1 to
     /// 9999, which no calendar on the reading side understands.
     pub refused: usize,
-    /// Memory holds more than [`crate::Options::memory_rows`]: read no more until a seal has succeeded.
+    /// Memory holds more than [`crate::Options::memory_bytes`]: read no more until a seal has succeeded.
     pub is_over_bound: bool,
 }

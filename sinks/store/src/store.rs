@@ -28,8 +28,9 @@ pub struct Options {
     pub seal_rows: usize,
     /// How long rows stay in memory before a seal is due.
     pub seal_age: Duration,
-    /// Rows in memory above which [`Written::is_over_bound`] is set. About 60 bytes each.
-    pub memory_rows: usize,
+    /// Bytes of rows in memory above which [`Written::is_over_bound`] is set. A value takes 56, a window 80 and what
+    /// happened about 150.
+    pub memory_bytes: usize,
     /// Whole days of values, windows and what happened older than this are removed by [`Store::maintain`]; `None` keeps
     /// everything.
     pub retention: Option<Duration>,
@@ -55,7 +56,7 @@ impl Default for Options {
         Options {
             seal_rows: 1_000_000,
             seal_age: Duration::from_secs(60),
-            memory_rows: 3_000_000,
+            memory_bytes: 160 << 20,
             retention: None,
             minutes_retention: None,
             hours_retention: None,
@@ -154,7 +155,7 @@ impl Store {
         let before = tables.rows();
         add(&mut tables);
         let accepted = tables.rows() - before;
-        let is_over_bound = tables.rows() > self.shared.options.memory_rows;
+        let is_over_bound = tables.bytes() > self.shared.options.memory_bytes;
         Written { accepted, refused: rows - accepted, is_over_bound }
     }
 
@@ -320,6 +321,10 @@ impl Tables {
 
     fn rows(&self) -> usize {
         self.memory.len() + self.frozen.iter().map(|memory| memory.len()).sum::<usize>()
+    }
+
+    fn bytes(&self) -> usize {
+        self.memory.bytes() + self.frozen.iter().map(|memory| memory.bytes()).sum::<usize>()
     }
 
     fn add_raw(&mut self, rows: &[RawRow]) {

@@ -106,7 +106,8 @@ fn files_of_others_are_left_alone() {
 #[test]
 fn a_seal_is_due_by_rows_or_by_age() {
     let dir = tempfile::tempdir().expect("made");
-    let options = Options { seal_rows: 30, memory_rows: 45, ..options() };
+    let row = size_of::<(crate::point::RawPoint, u32)>() + size_of::<u32>();
+    let options = Options { seal_rows: 30, memory_bytes: 45 * row, ..options() };
     let store = Store::open(dir.path(), options).expect("opens");
     let log = batches(3);
     let at = |seconds: i64| Timestamp(seconds * 1_000);
