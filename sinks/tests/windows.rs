@@ -179,6 +179,12 @@ async fn each_limit_is_refused_by_its_name() {
         assert_eq!((answer.status, answer.code()), (400, "too_much".to_owned()), "{question}");
         assert!(answer.text().contains(words), "{}", answer.text());
     };
+    let check_path = async |limits: QueryLimits, path: &str| {
+        let console = console(limits).await;
+        let answer = console.get(&format!("/api/v1/{path}")).await;
+        assert_eq!((answer.status, answer.code()), (400, "too_much".to_owned()), "{path}");
+        assert!(answer.text().contains("limit time: "), "{}", answer.text());
+    };
     let usual = QueryLimits::default();
     check(QueryLimits { series: 1, ..usual }, "family=air", "limit series: 2, more than 1").await;
     check(QueryLimits { rows: 11, ..usual }, "family=air&window=10m", "limit rows: more than 11").await;
@@ -186,6 +192,11 @@ async fn each_limit_is_refused_by_its_name() {
     let none = Duration::ZERO;
     check(QueryLimits { time: none, ..usual }, "device=air-1&bucket=1m", "limit time: ").await;
     check(QueryLimits { time: none, ..usual }, "device=air-1&window=10m", "limit time: ").await;
+    for path in ["series?device=air-1", "series?device=air-1&bucket=1m", "series?device=air-1&window=10m"] {
+        check_path(QueryLimits { time: none, ..usual }, &format!("{path}&{}", hour())).await;
+    }
+    let range = format!("from={}&to={}", T0 - HOUR, T0);
+    check_path(QueryLimits { time: none, ..usual }, &format!("happenings?kind=passage&{range}")).await;
     let little = QueryLimits { memory_bytes: 400, ..usual };
     check(little, "device=air-1&bucket=1h&percentiles=50", "limit memory: more than 400 bytes").await;
     check(little, "device=air-1&bucket=1m", "limit memory: ").await;

@@ -2,6 +2,7 @@
 
 use super::body::streamed;
 use super::instant::range;
+use super::limits::Budget;
 use super::reply::{Params, Refusal};
 use super::table::Format;
 use super::{ConsoleState, Context};
@@ -50,7 +51,8 @@ pub async fn happenings(
     let named: Option<Vec<Name>> =
         asked.device.as_deref().map(|text| text.split(',').map(|id| Name::from(id.trim())).collect());
     let (there, area) = (asked.area.as_ref().map(|area| members(console, area, now)), asked.area);
-    let (store, tag) = (console.store.clone(), asked.tag.map(|tag| tag.to_ascii_uppercase()));
+    let budget = Budget::new(console.limits);
+    let (store, tag) = (budget.limited(&console.store), asked.tag.map(|tag| tag.to_ascii_uppercase()));
     let rows = blocking(move || {
         let all = Trace {
             kinds: &kinds,
@@ -71,7 +73,8 @@ pub async fn happenings(
         rows.sort_by_key(|row| row.at);
         if rows.len() > limit { Err(StoreError::TooManyRows { limit }) } else { Ok(rows) }
     })
-    .await?;
+    .await
+    .map_err(|error| budget.stopped(error))?;
     streamed(format, &headers, move |feeder| {
         let frame = match format {
             Format::Csv => {

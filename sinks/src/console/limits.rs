@@ -2,7 +2,7 @@
 
 use super::reply::Refusal;
 use std::time::Duration;
-use store::StoreError;
+use store::{Store, StoreError};
 use tokio::time::Instant;
 
 /// Bounds of one question.
@@ -42,6 +42,12 @@ impl Budget {
         Budget { limits, until: Instant::now() + limits.time, rows: 0 }
     }
 
+    /// A store that answers while there is time left.
+    pub fn limited(&self, store: &Store) -> Store {
+        let until = self.until;
+        store.asked_while(move || Instant::now() < until)
+    }
+
     /// Whether there is time left.
     pub fn has_time(&self) -> bool {
         Instant::now() < self.until
@@ -72,9 +78,16 @@ impl Budget {
     /// What an error of the store means for whoever asked, and let it hold `most_values`.
     pub fn refusal(&self, error: StoreError, most_values: usize) -> Refusal {
         match error {
-            StoreError::Stopped => self.too_long(),
             StoreError::TooManyRows { limit } if limit == most_values => self.too_much_memory(),
             StoreError::TooManyRows { .. } => self.too_many_rows(),
+            error => self.stopped(error),
+        }
+    }
+
+    /// The same where the store itself bounds the rows.
+    pub fn stopped(&self, error: StoreError) -> Refusal {
+        match error {
+            StoreError::Stopped => self.too_long(),
             error => error.into(),
         }
     }

@@ -67,7 +67,8 @@ pub async fn query(
     let members = devices.iter().map(|device| (&device.id, &device.area, device.family));
     let format = Format::of(asked.format.as_deref(), &[Format::Json, Format::Csv, Format::Parquet])?;
     let question = asked.understand(members, now, console.limits)?;
-    let (store, budget) = (console.store.clone(), Budget::new(console.limits));
+    let budget = Budget::new(console.limits);
+    let store = budget.limited(&console.store);
     streamed(format, &headers, move |feeder| question.answer(&store, format, budget, feeder)).await
 }
 
@@ -183,9 +184,8 @@ impl Question {
             }
             let held = count * row_bytes;
             let most_values = budget.room(held, size_of::<f64>());
-            let go_on = || budget.has_time();
             let (width, offset) = (self.width, self.offset);
-            let spans = Spans { from, to, width, offset, quantiles: &quantiles, most_values, go_on: &go_on };
+            let spans = Spans { from, to, width, offset, quantiles: &quantiles, most_values };
             let found = match self.window {
                 Some(length) => self.windows(curves, length, store, spans, held, budget)?,
                 None => values(curves, store, spans, budget)?,
@@ -214,7 +214,7 @@ impl Question {
         for curve in curves {
             let mut windows = Windows::default();
             for (subject, quantity) in &curve.series {
-                if !(spans.go_on)() {
+                if !budget.has_time() {
                     return Err(budget.too_long());
                 }
                 let found = store.aggregates(subject, quantity, Some(length), spans.from - length, spans.to);

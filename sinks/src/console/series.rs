@@ -2,6 +2,7 @@
 
 use super::devices::view;
 use super::instant::{day_start, range, span};
+use super::limits::Budget;
 use super::reply::{Params, Refusal};
 use super::windows::{Total, Window};
 use super::{Context, Shared};
@@ -84,7 +85,8 @@ struct Answer {
 
 pub async fn series(State(shared): Context, Params(asked): Params<Asked>) -> Result<Response, Refusal> {
     let question = asked.understand((shared.console.clock)())?;
-    let answer = blocking(move || answer(&shared, question)).await?;
+    let budget = Budget::new(shared.console.limits);
+    let answer = blocking(move || answer(&shared, question, &budget)).await?;
     Ok(Json(answer).into_response())
 }
 
@@ -122,9 +124,9 @@ fn shape(
     }
 }
 
-fn answer(shared: &Arc<Shared>, question: Question) -> Result<Answer, Refusal> {
+fn answer(shared: &Arc<Shared>, question: Question, budget: &Budget) -> Result<Answer, Refusal> {
     let Question { name, quantity, from, to, .. } = &question;
-    let curve = question.ask(&shared.console.store)?;
+    let curve = question.ask(&budget.limited(&shared.console.store), budget)?;
     if curve.t.is_empty() && !question.is_about_known(shared) {
         return Err(Refusal::NotFound(format!("nothing is known of {name}")));
     }
@@ -152,12 +154,17 @@ impl Question {
         is_registered || !shared.console.store.series(subject).is_empty()
     }
 
-    fn ask(&self, store: &Store) -> Result<Curve, Refusal> {
+    fn ask(&self, store: &Store, budget: &Budget) -> Result<Curve, Refusal> {
+        let refused = |error| budget.stopped(error);
         let Question { subject, quantity, from, to, max_points, shape, .. } = self;
         match shape {
-            Shape::Fitted => Ok(store.range(subject, quantity, *from, *to, *max_points)?.into()),
+            Shape::Fitted => {
+                let points = store.range(subject, quantity, *from, *to, *max_points);
+                Ok(points.map_err(refused)?.into())
+            }
             Shape::Spans { width, offset } => {
-                let buckets = store.buckets(subject, quantity, *from, *to, *width, *offset)?;
+                let buckets =
+                    store.buckets(subject, quantity, *from, *to, *width, *offset).map_err(refused)?;
                 if buckets.len() > MOST_POINTS {
                     return Err(Refusal::TooMuch(format!(
                         "more than {MOST_POINTS} buckets: ask for wider ones"
@@ -166,7 +173,8 @@ impl Question {
                 Ok(Curve::of_buckets(*width, &buckets))
             }
             Shape::Windows { length } => {
-                let windows = store.aggregates(subject, quantity, Some(*length), *from, *to)?;
+                let windows =
+                    store.aggregates(subject, quantity, Some(*length), *from, *to).map_err(refused)?;
                 Ok(Curve::of_windows(*length, &windows, *max_points))
             }
         }

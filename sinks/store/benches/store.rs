@@ -235,7 +235,6 @@ fn many_series(store: &Store, series: usize) {
                 offset: Duration::ZERO,
                 quantiles: &[],
                 most_values: 0,
-                go_on: &|| true,
             };
             let (begun, cpu_begun) = (Instant::now(), on_processor());
             let found = store.joined(&curves, spans).expect("answers");

@@ -26,8 +26,6 @@ pub struct Spans<'a> {
     pub quantiles: &'a [f64],
     /// Values that quantiles of all curves may be made from, at most: they are all in memory.
     pub most_values: usize,
-    /// Asked every now and then; with `false` the answer is not wanted any more.
-    pub go_on: &'a dyn Fn() -> bool,
 }
 
 /// What several series held in one span.
@@ -56,7 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::TooManyRows`] when there are more spans than an answer may have, or more values than quantiles
-    /// can be made from; [`StoreError::Stopped`] when it is to go on no more.
+    /// can be made from; [`StoreError::Stopped`]: see [`Store::asked_while`].
     pub fn joined(
         &self,
         curves: &[&[(Name, Name)]],
@@ -66,10 +64,7 @@ impl Store {
         all.resize_with(curves.len(), Gathered::default);
         let mut room = spans.most_values;
         for series in members(curves).chunks(AT_ONCE) {
-            if !(spans.go_on)() {
-                return Err(StoreError::Stopped);
-            }
-            let scope = Scope { series, from: spans.from, to: spans.to, go_on: spans.go_on };
+            let scope = Scope { series, from: spans.from, to: spans.to, go_on: self.go_on() };
             let found = self.answer_of(&scope, |view| self.gather(view, spans, curves.len(), room))?;
             for (one, found) in all.iter_mut().zip(found) {
                 room -= found.count;

@@ -96,7 +96,11 @@ pub struct Damaged {
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<Shared>,
+    go_on: GoOn,
 }
+
+/// Asked every now and then; with `false` an answer is not wanted any more.
+type GoOn = Arc<dyn Fn() -> bool + Send + Sync>;
 
 struct Shared {
     root: PathBuf,
@@ -135,6 +139,13 @@ impl Store {
     /// Removes files that no seal or compaction finished, and sets damaged ones aside ([`Store::damaged`]).
     pub fn open(dir: &Path, options: Options) -> Result<Store, StoreError> {
         Store::open_with(dir, options, Steps::default())
+    }
+
+    /// The same store, whose answers are given up with [`StoreError::Stopped`] when `go_on` says so. It is asked at
+    /// every 16,384 rows that are read.
+    #[must_use]
+    pub fn asked_while(&self, go_on: impl Fn() -> bool + Send + Sync + 'static) -> Store {
+        Store { go_on: Arc::new(go_on), ..self.clone() }
     }
 
     /// Takes rows into memory; queries see them when this returns. What was not sealed is gone with the process.
@@ -195,6 +206,7 @@ impl Store {
         }
         let highest = contents.files.iter().map(|file| file.id).max().unwrap_or(0).max(on_disk);
         let store = Store {
+            go_on: Arc::new(|| true),
             shared: Arc::new(Shared {
                 root: dir.to_owned(),
                 options,
@@ -249,6 +261,11 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Whether an answer is still wanted.
+    pub(crate) fn go_on(&self) -> &(dyn Fn() -> bool + Send + Sync) {
+        &*self.go_on
     }
 
     pub(crate) fn root(&self) -> &Path {

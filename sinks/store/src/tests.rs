@@ -13,4 +13,5 @@ mod readers;
 mod rebuilding;
 mod rollups;
 mod several;
+mod stopping;
 mod traces;

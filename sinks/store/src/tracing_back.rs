@@ -9,6 +9,7 @@ use crate::point::Point;
 use crate::reading::{ReadError, Runs};
 use crate::sealed::FileSet;
 use crate::store::{Store, Tables};
+use crate::view::READ_ROWS;
 use crate::{Happening, HappeningRow, StoreError};
 use records::{Name, Timestamp};
 use std::collections::BTreeMap;
@@ -47,11 +48,12 @@ impl Store {
     /// much happens.
     ///
     /// # Errors
-    /// [`StoreError::TooManyRows`] when there is more than `limit`.
+    /// [`StoreError::TooManyRows`] when there is more than `limit`; [`StoreError::Stopped`]: see
+    /// [`Store::asked_while`].
     pub fn trace(&self, trace: Trace<'_>) -> Result<Vec<HappeningRow>, StoreError> {
         self.until_sound(|| {
             let scene = Scene::of(&self.tables(), &trace);
-            scene.answer(&trace)
+            scene.answer(&trace, self.go_on())
         })
     }
 }
@@ -78,7 +80,7 @@ impl Scene {
         Scene { series, memory, files: Arc::clone(&tables.files) }
     }
 
-    fn answer(&self, trace: &Trace<'_>) -> Result<Vec<HappeningRow>, ReadError> {
+    fn answer(&self, trace: &Trace<'_>, go_on: &dyn Fn() -> bool) -> Result<Vec<HappeningRow>, ReadError> {
         let (from, to) = (trace.from.millis(), trace.to.millis());
         let mut found: Vec<(SeriesId, HappeningPoint)> = Vec::new();
         let mut rows = Vec::new();
@@ -90,10 +92,15 @@ impl Scene {
                         Some(open) => open,
                         None => open.insert(Runs::open(file)?),
                     };
-                    rows.clear();
-                    open.read(entry.start, entry.rows, &mut rows)?;
-                    found.extend(rows.drain(..).filter(|point| trace.wants(point)).map(|point| (*id, point)));
-                    trace.bounded(&mut found)?;
+                    for start in (0..entry.rows).step_by(READ_ROWS as usize) {
+                        if !go_on() {
+                            return Err(StoreError::Stopped.into());
+                        }
+                        open.read(entry.start + start, READ_ROWS.min(entry.rows - start), &mut rows)?;
+                        let wanted = rows.drain(..).filter(|point| trace.wants(point));
+                        found.extend(wanted.map(|point| (*id, point)));
+                        trace.bounded(&mut found)?;
+                    }
                 }
             }
         }

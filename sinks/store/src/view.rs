@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Rows that are read at a time: then it is asked whether the answer is still wanted.
-const READ_ROWS: u32 = 16_384;
+pub(crate) const READ_ROWS: u32 = 16_384;
 
 /// The rows of some series within a span of event time.
 pub(crate) struct View<'a, P> {
@@ -51,7 +51,7 @@ impl Store {
         to: Timestamp,
         answer: impl Fn(&View<'_, P>) -> Result<A, ReadError>,
     ) -> Result<A, StoreError> {
-        self.answer_of(&Scope { series: &[(subject, quantity, 0)], from, to, go_on: &|| true }, answer)
+        self.answer_of(&Scope { series: &[(subject, quantity, 0)], from, to, go_on: self.go_on() }, answer)
     }
 
     /// Answers from a view, and once more without a file that proves damaged on the way. Series that nobody has seen
@@ -67,9 +67,12 @@ impl Store {
         })
     }
 
-    /// Reads, and once more without a file that proves damaged on the way.
+    /// Reads, if that is still wanted, and once more without a file that proves damaged on the way.
     pub(crate) fn until_sound<A>(&self, read: impl Fn() -> Result<A, ReadError>) -> Result<A, StoreError> {
         loop {
+            if !(self.go_on())() {
+                return Err(StoreError::Stopped);
+            }
             match read() {
                 Ok(found) => return Ok(found),
                 Err(ReadError::Damaged { file, detail }) => self.set_aside(&file, &detail)?,

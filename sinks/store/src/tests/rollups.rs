@@ -131,7 +131,7 @@ fn ask(store: &Store, subject: &str, (from, to, width, offset): (i64, i64, i64, 
     let offset = Duration::from_millis(offset.unsigned_abs());
     let (from, to) = (Timestamp(from), Timestamp(to));
     let buckets = store.buckets(subject, "n", from, to, width, offset).expect("answers");
-    let spans = Spans { from, to, width, offset, quantiles: &[], most_values: 0, go_on: &|| true };
+    let spans = Spans { from, to, width, offset, quantiles: &[], most_values: 0 };
     let of = |subject: &str| [(subject.into(), "n".into())];
     let curves = [&of("b")[..], &of(subject), &[], &of("nobody"), &of("a")];
     let joined = store.joined(&curves, spans).expect("answers");

@@ -37,7 +37,6 @@ fn spans_hold_what_all_series_held() {
         offset: Duration::ZERO,
         quantiles: &[0.5, 0.95],
         most_values: 1_000,
-        go_on: &|| true,
     };
     let found = store.joined(&[&series(3)], spans).expect("answers");
     assert_eq!(found[0].len(), 3);
@@ -70,7 +69,6 @@ fn an_answer_has_a_bound() {
         offset: Duration::ZERO,
         quantiles: &[],
         most_values: 1_000,
-        go_on: &|| true,
     };
     assert_eq!(store.joined(&[&series(2)], spans(2)).expect("answers")[0].len(), 10);
     let refused = store.joined(&[&series(2)], spans(1));
@@ -78,31 +76,8 @@ fn an_answer_has_a_bound() {
     let halves = Spans { quantiles: &[0.5], most_values: 19, ..spans(2) };
     let refused = store.joined(&[&series(1)], halves);
     assert!(matches!(refused, Err(StoreError::TooManyRows { limit: 19 })), "{refused:?}");
-    let stopped = store.joined(&[&series(1)], Spans { go_on: &|| false, ..spans(2) });
+    let stopped = store.asked_while(|| false).joined(&[&series(1)], spans(2));
     assert!(matches!(stopped, Err(StoreError::Stopped)), "{stopped:?}");
-}
-
-#[test]
-fn an_answer_from_one_long_series_is_stopped_on_the_way() {
-    let dir = tempfile::tempdir().expect("made");
-    let store = Store::open(dir.path(), options()).expect("opens");
-    let rows: Vec<_> = (0..50_000).map(|number| raw("d-0", "pm2_5", MIDNIGHT + number, 1.0)).collect();
-    let _ = store.write(&rows, &[]);
-    store.seal(&[]).expect("seals");
-    let asked = std::cell::Cell::new(0);
-    let ask = |patience| {
-        asked.set(0);
-        let go_on = || asked.replace(asked.get() + 1) < patience;
-        let (from, to, width) = (Timestamp::MIN, Timestamp::MAX, Duration::from_secs(3600));
-        let spans =
-            Spans { from, to, width, offset: Duration::ZERO, quantiles: &[], most_values: 0, go_on: &go_on };
-        store.joined(&[&series(1)], spans)
-    };
-    assert_eq!(ask(usize::MAX).expect("answers")[0][0].bucket.count, 50_000);
-    assert!(asked.get() > 3, "asked {} times", asked.get());
-    let stopped = ask(3);
-    assert!(matches!(stopped, Err(StoreError::Stopped)), "{stopped:?}");
-    assert_eq!(asked.get(), 4);
 }
 
 #[test]
@@ -121,15 +96,7 @@ fn more_series_than_are_read_at_once_are_one_curve_or_many() {
         store.seal(&[]).expect("seals");
     }
     let (from, to, width) = (Timestamp(MIDNIGHT), Timestamp(MIDNIGHT + DAY), Duration::from_secs(3600));
-    let spans = Spans {
-        from,
-        to,
-        width,
-        offset: Duration::ZERO,
-        quantiles: &[0.5],
-        most_values: 15_000,
-        go_on: &|| true,
-    };
+    let spans = Spans { from, to, width, offset: Duration::ZERO, quantiles: &[0.5], most_values: 15_000 };
     let all = series(2_500);
     let mut curves = vec![&all[..]];
     curves.extend(all.chunks(1));
