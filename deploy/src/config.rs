@@ -239,6 +239,15 @@ fn is_http(url: &str) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace))
 }
 
+/// What stands in lists of names, and in those of files and transactions.
+fn name(text: &str) -> Result<String, String> {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if (1..=64).contains(&text.len()) && text.bytes().all(is_fine) {
+        return Ok(text.to_owned());
+    }
+    Err("must be 1 to 64 of A-Z a-z 0-9 . _ -".to_owned())
+}
+
 /// Two listeners on one address would fail at start with an error that names neither key.
 fn check_ports(config: &Config, problems: &mut Problems<'_>) {
     let listeners = [

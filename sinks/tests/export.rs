@@ -87,7 +87,10 @@ fn a_file_holds_a_day_of_the_local_calendar() {
     let dir = tempfile::tempdir().unwrap();
     let (store, out) = (store(&dir.path().join("series")), dir.path().join("out"));
     let export = Export::new(options(&out), store);
+    assert!(export.is_due(Timestamp(MIDNIGHT)).unwrap(), "where to begin is to be found out");
     assert_eq!(run_all(&export, MIDNIGHT + DAY + 899_999), Vec::<u64>::new(), "the delay is not over");
+    assert!(!export.is_due(Timestamp(MIDNIGHT + DAY + 899_999)).unwrap());
+    assert!(export.is_due(Timestamp(MIDNIGHT + DAY + 900_000)).unwrap());
     assert_eq!(run_all(&export, MIDNIGHT + DAY + 900_000), [4]);
     assert_eq!(run_all(&export, MIDNIGHT + DAY + 900_000), Vec::<u64>::new(), "once");
     assert_eq!(run_all(&export, MIDNIGHT + 4 * DAY), [4, 0], "a period without rows has a file too");

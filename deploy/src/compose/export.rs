@@ -72,7 +72,7 @@ impl Exporter {
         let now = clock::now();
         let mut is_due = false;
         for export in &self.exports {
-            is_due |= export.due(now)?.is_some();
+            is_due |= export.is_due(now)?;
         }
         if !is_due {
             return Ok(());

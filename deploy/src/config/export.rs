@@ -25,7 +25,7 @@ pub fn read(tables: Vec<Section<'_>>, problems: &mut Problems<'_>) -> Vec<Export
 }
 
 fn read_one(mut from: Section<'_>, problems: &mut Problems<'_>) -> Option<ExportOptions> {
-    let name = from.required("name", problems, name);
+    let name = from.required("name", problems, super::name);
     let what = read_what(&mut from, problems);
     let format = from.required("format", problems, |text| match text {
         "csv" => Ok(ExportFormat::Csv),
@@ -79,13 +79,6 @@ fn read_what(from: &mut Section<'_>, problems: &mut Problems<'_>) -> Option<Expo
         _ => return Some(what),
     }
     None
-}
-
-/// It stands in the names of files.
-fn name(text: &str) -> Result<String, String> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    let is_name = (1..=64).contains(&text.len()) && text.bytes().all(is_plain);
-    if is_name { Ok(text.to_owned()) } else { Err("must be of letters, digits, - and _".to_owned()) }
 }
 
 #[cfg(test)]
@@ -146,7 +139,7 @@ folder = \"out\"
         expect_test::expect![[r#"
             export[0].window: is missing: the length of the windows
             export[0].folder: is missing
-            line 2: export[0].name: must be of letters, digits, - and _
+            line 2: export[0].name: must be 1 to 64 of A-Z a-z 0-9 . _ -
             line 4: export[0].format: "xlsx" is none of csv, parquet
             line 5: export[0].period: "week" is none of hour, day, month
             line 6: export[0].zone: "Shanghai" is not a time zone such as "Asia/Shanghai"

@@ -39,8 +39,8 @@ pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> Option<Mirror
         return None;
     }
     let (to_at, to_path) = (from.span("to"), from.path_of("to"));
-    let city = from.required("city", problems, name).unwrap_or_default();
-    let to = from.required("to", problems, name).unwrap_or_default();
+    let city = from.required("city", problems, super::name).unwrap_or_default();
+    let to = from.required("to", problems, super::name).unwrap_or_default();
     if !to.is_empty() && to == city {
         problems.add(to_at, to_path, "is this deployment itself");
     }
@@ -60,15 +60,6 @@ pub fn read(mut from: Section<'_>, problems: &mut Problems<'_>) -> Option<Mirror
     };
     from.end(problems);
     Some(mirror)
-}
-
-/// It stands in a list of names, and in the name of a transaction.
-fn name(text: &str) -> Result<String, String> {
-    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if (1..=64).contains(&text.len()) && text.bytes().all(is_fine) {
-        return Ok(text.to_owned());
-    }
-    Err("must be 1 to 64 of A-Z a-z 0-9 . _ -".to_owned())
 }
 
 fn topics(from: &mut Section<'_>, problems: &mut Problems<'_>) -> Vec<Topic> {

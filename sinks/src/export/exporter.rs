@@ -51,26 +51,25 @@ impl Export {
         &self.options.name
     }
 
-    /// The period that is to be written at `now`, if its delay is over.
+    /// Whether there is something to do at `now`: a period whose delay is over, or to find out where to begin.
     ///
     /// # Errors
-    /// The folder can't be read or written.
-    pub fn due(&self, now: Timestamp) -> Result<Option<(Timestamp, Timestamp)>, ExportError> {
-        let next = match self.marked()? {
-            Some(next) => next,
-            None => self.begin(now)?,
-        };
-        let around = self.options.period.around(next, &self.options.zone);
-        Ok(around.filter(|(_, end)| now >= *end + self.options.delay))
+    /// The folder can't be read.
+    pub fn is_due(&self, now: Timestamp) -> Result<bool, ExportError> {
+        Ok(self.marked()?.is_none_or(|next| self.over(next, now).is_some()))
     }
 
-    /// Writes the next file if it is due, and removes those that are too old. All that the period holds must be in
-    /// the store.
+    /// Writes the next file if it is due, and removes those that are too old. All that the log has held when it
+    /// became due must be in the store: the first call begins with the oldest row there.
     ///
     /// # Errors
     /// The store did not answer, or a file can't be written; nothing has changed then.
     pub fn run(&self, now: Timestamp) -> Result<Option<Exported>, ExportError> {
-        let Some((start, end)) = self.due(now)? else { return Ok(None) };
+        let next = match self.marked()? {
+            Some(next) => next,
+            None => self.begin(now)?,
+        };
+        let Some((start, end)) = self.over(next, now) else { return Ok(None) };
         let ExportOptions { folder, name, period, zone, format, .. } = &self.options;
         let file = folder.join(format!("{name}-{}.{}", period.label(start, zone), format.extension()));
         let part = folder.join(format!(".{name}.part"));
@@ -79,6 +78,12 @@ impl Export {
         self.mark(end)?;
         self.remove_old(now)?;
         Ok(Some(Exported { file, rows }))
+    }
+
+    /// The period that holds `next`, if its delay is over.
+    fn over(&self, next: Timestamp, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let around = self.options.period.around(next, &self.options.zone);
+        around.filter(|(_, end)| now >= *end + self.options.delay)
     }
 
     fn fill(&self, file: &File, from: Timestamp, to: Timestamp) -> Result<u64, ExportError> {

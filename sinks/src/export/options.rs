@@ -9,7 +9,7 @@ use std::time::Duration;
 /// One kind of file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExportOptions {
-    /// The first part of each file's name: letters, digits, `-` and `_`.
+    /// The first part of each file's name: 1 to 64 of `A-Z a-z 0-9 . _ -`.
     pub name: String,
     /// What is in it.
     pub what: Exports,
