@@ -116,3 +116,49 @@ async fn what_is_read_twice_counts_once() {
         assert_eq!((rows.len(), total.quarantined["invalid"], total.counts["received"]), (1, 2, 1));
     }
 }
+
+/// A forwarder that has not heard that its records came brings them again, behind others. A new spool counts from 0.
+#[tokio::test]
+async fn what_is_brought_twice_counts_once() {
+    use records::{Batch, Entry, Origin, Producer, TopicPartition};
+    let console = Console::start().await;
+    let mut batch = Batch::new();
+    let mut bring = |device: &str, spool, offset| {
+        let mut value = Vec::new();
+        quarantined(device, START, Reason::Invalid).encode(&mut value);
+        let origin = Some(Origin { gateway: "edge-7", spool, offset });
+        batch.push_entry(Entry { key: device.as_bytes(), value: &value, origin, mirrored: None });
+    };
+    for (device, spool, offset) in [
+        ("a", 1, 4),
+        ("b", 1, 5),
+        ("a", 1, 6),
+        ("a", 1, 4),
+        ("b", 1, 5),
+        ("a", 1, 6),
+        ("b", 1, 7),
+        ("a", 2, 0),
+    ] {
+        bring(device, spool, offset);
+    }
+    let place = TopicPartition { topic: Topic::Quarantine, partition: 0 };
+    console.log.append(vec![(place, batch)]).await.unwrap();
+    append(&console.log, Topic::Quarantine, &[quarantined("c", START, Reason::Invalid)]).await;
+    let path = format!("/api/v1/ledger?from={START}&to={}", START + HOUR);
+    let is_read = |answer: &support::http::Answer| {
+        answer.json()["hours"].as_array().is_some_and(|hours| hours.iter().any(|row| row["device"] == "c"))
+    };
+    let answer = console.get_until(&path, is_read).await.json();
+    let counts: Vec<_> = answer["hours"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["device"].as_str().unwrap(), number(&row["quarantined"], "invalid")))
+        .collect();
+    assert_eq!(counts, [("a", 3), ("b", 2), ("c", 1)]);
+    let has_all = |answer: &support::http::Answer| {
+        answer.json()["quarantine"].as_array().is_some_and(|list| list.iter().any(|one| one["device"] == "c"))
+    };
+    let list = console.get_until("/api/v1/quarantine?limit=50", has_all).await.json();
+    assert_eq!(list["quarantine"].as_array().unwrap().len(), 6, "each is shown once");
+}

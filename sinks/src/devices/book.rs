@@ -70,6 +70,7 @@ impl DeviceBook {
         database.pragma_update(None, "synchronous", "FULL")?;
         database.execute_batch(TABLES)?;
         database.execute_batch(quarantine::TABLE)?;
+        quarantine::add_origin(&database)?;
         let devices = RwLock::new(read_all(&database)?);
         Ok(DeviceBook { devices, database: Mutex::new(database) })
     }

@@ -1,6 +1,6 @@
 //! Why a device's payloads were refused: the last few of each, for an operator.
 
-use records::{Fetched, Name, Offset, Quarantined, Reason};
+use records::{Fetched, Name, Offset, Origin, Quarantined, Reason};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
@@ -23,10 +23,23 @@ CREATE TABLE IF NOT EXISTS refused (
     detail TEXT NOT NULL,
     size INTEGER NOT NULL,
     payload BLOB NOT NULL,
+    origin TEXT UNIQUE,
     UNIQUE (partition, offset)
 );
 CREATE INDEX IF NOT EXISTS refused_by_device ON refused (device, seq);
 ";
+
+/// Gives a table of an older version the column that it does not have yet.
+pub(super) fn add_origin(connection: &Connection) -> rusqlite::Result<()> {
+    let known = "SELECT count(*) FROM pragma_table_info('refused') WHERE name = 'origin'";
+    let is_known: bool = connection.query_row(known, [], |row| row.get(0))?;
+    if is_known {
+        return Ok(());
+    }
+    connection.execute_batch(
+        "ALTER TABLE refused ADD COLUMN origin TEXT; CREATE UNIQUE INDEX refused_by_origin ON refused (origin);",
+    )
+}
 
 /// A refused payload.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,24 +66,31 @@ pub struct QuarantineView {
 pub(super) struct Refused {
     pub partition: u32,
     pub offset: Offset,
+    /// Where it stood on a gateway's spool, when a forwarder has brought it: perhaps twice.
+    pub origin: Option<String>,
     pub quarantined: Quarantined,
 }
 
 impl Refused {
     pub(super) fn new(fetched: &Fetched, offset: Offset, quarantined: Quarantined) -> Refused {
-        Refused { partition: fetched.partition.partition, offset, quarantined }
+        let entry = fetched.batch.entries().nth((offset - fetched.first) as usize);
+        let origin = entry.and_then(|entry| entry.origin);
+        let origin = origin.map(|Origin { gateway, spool, offset }| {
+            format!("{gateway}/{spool}/{}/{offset}", quarantined.device)
+        });
+        Refused { partition: fetched.partition.partition, offset, origin, quarantined }
     }
 }
 
 /// Enters what is new and forgets what is too much.
 pub(super) fn enter(connection: &Connection, refused: &[Refused]) -> rusqlite::Result<()> {
-    for Refused { partition, offset, quarantined } in refused {
+    for Refused { partition, offset, origin, quarantined } in refused {
         let kept = &quarantined.payload[..quarantined.payload.len().min(KEPT_BYTES)];
         connection
             .prepare(
                 "INSERT OR IGNORE INTO refused
-                 (partition, offset, device, topic_name, ingest_time, reason, detail, size, payload)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 (partition, offset, device, topic_name, ingest_time, reason, detail, size, payload, origin)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 partition,
@@ -81,7 +101,8 @@ pub(super) fn enter(connection: &Connection, refused: &[Refused]) -> rusqlite::R
                 quarantined.reason as u8,
                 quarantined.detail,
                 i64::try_from(quarantined.payload.len()).unwrap_or(i64::MAX),
-                kept
+                kept,
+                origin
             ])?;
         forget(connection, &quarantined.device)?;
     }

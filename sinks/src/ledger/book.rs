@@ -2,7 +2,7 @@
 
 use super::view::{COLUMNS, LedgerQuery, LedgerView, columns};
 use crate::alerts::BookError;
-use records::{Account, AccountItem, Name, Offset, Quarantined, Reason, Timestamp, TopicPartition};
+use records::{Account, AccountItem, Name, Offset, Origin, Quarantined, Reason, Timestamp, TopicPartition};
 use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -32,11 +32,23 @@ pub(super) struct SetAside {
     at: Timestamp,
     reason: Reason,
     count: u32,
+    brought: Option<Brought>,
 }
 
-impl From<Quarantined> for SetAside {
-    fn from(from: Quarantined) -> SetAside {
-        SetAside { device: from.device, at: from.ingest_time, reason: from.reason, count: from.count }
+/// Where it stood on a gateway's spool, when a forwarder has brought it.
+struct Brought {
+    gateway: String,
+    spool: u64,
+    offset: Offset,
+}
+
+impl SetAside {
+    /// What the gateway said, and whence.
+    pub fn new(said: Quarantined, origin: Option<Origin<'_>>) -> SetAside {
+        let brought =
+            |Origin { gateway, spool, offset }| Brought { gateway: gateway.to_owned(), spool, offset };
+        let Quarantined { device, ingest_time: at, reason, count, .. } = said;
+        SetAside { device, at, reason, count, brought: origin.map(brought) }
     }
 }
 
@@ -67,6 +79,10 @@ impl LedgerBook {
                  hour INTEGER NOT NULL, device TEXT NOT NULL, {}, PRIMARY KEY (hour, device)
              ) WITHOUT ROWID;
              CREATE INDEX IF NOT EXISTS hour_by_device ON hour (device, hour);
+             CREATE TABLE IF NOT EXISTS brought (
+                 gateway TEXT, spool INTEGER, device TEXT, offset INTEGER NOT NULL, hour INTEGER NOT NULL,
+                 PRIMARY KEY (gateway, spool, device)
+             ) WITHOUT ROWID;
              CREATE TABLE IF NOT EXISTS position (
                  place TEXT PRIMARY KEY, next INTEGER NOT NULL
              ) WITHOUT ROWID;",
@@ -158,7 +174,30 @@ fn enter_accounts(transaction: &Transaction<'_>, accounts: &[Account]) -> rusqli
     Ok(())
 }
 
+/// What a forwarder brings again, because it has not heard that it came, does not count again.
 fn enter_quarantined(transaction: &Transaction<'_>, quarantined: &[SetAside]) -> rusqlite::Result<()> {
+    let mut fresh = Vec::with_capacity(quarantined.len());
+    for aside in quarantined {
+        if is_first(transaction, aside)? {
+            fresh.push(aside);
+        }
+    }
+    count_quarantined(transaction, &fresh)
+}
+
+/// Whether it was not here before. Of a device and spool the records come in the order of their offsets.
+fn is_first(transaction: &Transaction<'_>, aside: &SetAside) -> rusqlite::Result<bool> {
+    let Some(Brought { gateway, spool, offset }) = &aside.brought else { return Ok(true) };
+    let mut note = transaction.prepare(
+        "INSERT INTO brought VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE
+         SET offset = excluded.offset, hour = max(hour, excluded.hour) WHERE excluded.offset > offset",
+    )?;
+    let (hour, device) = (aside.at.floor(HOUR).millis(), aside.device.as_str());
+    let changed = note.execute(params![gateway, spool.cast_signed(), device, offset.cast_signed(), hour])?;
+    Ok(changed > 0)
+}
+
+fn count_quarantined(transaction: &Transaction<'_>, quarantined: &[&SetAside]) -> rusqlite::Result<()> {
     for reason in Reason::ALL {
         let mut of_reason = quarantined.iter().filter(|aside| aside.reason == reason).peekable();
         if of_reason.peek().is_none() {
@@ -185,6 +224,7 @@ fn forget(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         let gone = transaction.execute("DELETE FROM hour WHERE hour = (SELECT MIN(hour) FROM hour)", [])?;
         rows -= i64::try_from(gone.max(1)).unwrap_or(i64::MAX);
     }
+    transaction.execute("DELETE FROM brought WHERE hour < (SELECT MIN(hour) FROM hour)", [])?;
     Ok(())
 }
 
@@ -213,7 +253,7 @@ mod tests {
             let book = LedgerBook::open(&path).expect("it is opened");
             let at = TopicPartition { topic: records::Topic::Quarantine, partition: 0 };
             let (device, at_ms, reason) = (Name::from("a"), Timestamp(5), Reason::TooManyDevices);
-            let quarantined = vec![SetAside { device, at: at_ms, reason, count: 1 }];
+            let quarantined = vec![SetAside { device, at: at_ms, reason, count: 1, brought: None }];
             book.enter(at, 1, &Changes { accounts: Vec::new(), quarantined }).expect("it is entered");
         }
         let book = Connection::open(&path).expect("it is there");

@@ -1,6 +1,6 @@
 //! Topics `ledger` and `quarantine` into the ledger.
 
-use super::book::{Changes, LedgerBook};
+use super::book::{Changes, LedgerBook, SetAside};
 use crate::alerts::sink_error;
 use crate::blocking::blocking;
 use crate::sink::decoded;
@@ -39,12 +39,14 @@ impl Sink for LedgerSink {
         let from = blocking(move || book.next(at)).await.map_err(sink_error)?;
         let mut written = Written::default();
         let mut changes = Changes::default();
-        for (_, record) in decoded(fetched, from, &mut written) {
+        let entries: Vec<_> = fetched.batch.entries().collect();
+        for (offset, record) in decoded(fetched, from, &mut written) {
             match record {
                 Record::Account(account) => changes.accounts.push(account),
                 Record::Quarantined(refused) => {
                     written.saw(refused.ingest_time);
-                    changes.quarantined.push(refused.into());
+                    let origin = entries[(offset - fetched.first) as usize].origin;
+                    changes.quarantined.push(SetAside::new(refused, origin));
                 }
                 _ => continue,
             }
