@@ -15,9 +15,30 @@ use store::RawRow;
 pub struct Encoder {
     tags: Tags,
     max_series: usize,
-    devices: FxHashMap<Name, Vec<Series>>,
+    devices: FxHashMap<Name, DeviceSeries>,
     areas: FxHashMap<Name, Vec<Series>>,
     rows: Vec<RawRow>,
+}
+
+/// The series of a device, and what the registry says of it.
+#[derive(Default)]
+struct DeviceSeries {
+    /// When it was looked up: see [`Pages::learnt`].
+    learnt: u64,
+    family: Option<Family>,
+    area: Name,
+    series: Vec<Series>,
+}
+
+impl DeviceSeries {
+    fn look_up(&mut self, device: &Name, pages: &Pages) {
+        if self.learnt != pages.learnt() {
+            let known = pages.device(device);
+            self.learnt = pages.learnt();
+            self.family = known.map(|known| known.family);
+            self.area = known.map(|known| known.area.clone()).unwrap_or_default();
+        }
+    }
 }
 
 /// What came of a record.
@@ -122,7 +143,8 @@ impl Encoder {
     /// Whose series are the most, and how many: the likely reason when there are too many.
     pub fn largest(&self) -> Option<(Name, usize)> {
         let mut counts: FxHashMap<&str, usize> = FxHashMap::default();
-        for (subject, series) in self.devices.iter().chain(&self.areas) {
+        let devices = self.devices.iter().map(|(device, of_device)| (device, &of_device.series));
+        for (subject, series) in devices.chain(&self.areas) {
             *counts.entry(subject).or_default() += series.len();
             for one in series {
                 *counts.entry(one.place.quantity.name()).or_default() += 1;
@@ -134,12 +156,14 @@ impl Encoder {
 
     /// What the lines of an observation have in common.
     fn speaker<'a>(&'a mut self, observation: &'a Observation, pages: &Pages) -> Speaker<'a> {
-        let (device, known) = (&observation.device, pages.device(&observation.device));
+        let device = &observation.device;
+        let of_device = self.devices.entry(device.clone()).or_default();
+        of_device.look_up(device, pages);
         Speaker {
             device,
-            family: known.map(|known| known.family),
-            area: known.map(|known| known.area.clone()).filter(|_| self.tags.area).unwrap_or_default(),
-            series: self.devices.entry(device.clone()).or_default(),
+            family: of_device.family,
+            area: if self.tags.area { of_device.area.clone() } else { Name::default() },
+            series: &mut of_device.series,
             tags: self.tags,
             max_series: self.max_series,
         }
@@ -150,17 +174,12 @@ impl Encoder {
         let window_ms = window.window.end.millis().abs_diff(window.window.start.millis());
         match &window.subject {
             Subject::Device(device) => {
-                let known = pages.device(device);
-                let family = Some(known.map_or_else(|| family_of(quantity), |known| known.family));
+                let of_device = self.devices.entry(device.clone()).or_default();
+                of_device.look_up(device, pages);
+                let family = Some(of_device.family.unwrap_or_else(|| family_of(quantity)));
                 let area = if tags.area { window.area.as_str() } else { "" };
                 let place = Place { family, area, quantity, window_ms };
-                find(
-                    (device, true),
-                    self.devices.entry(device.clone()).or_default(),
-                    place,
-                    tags,
-                    (pages, limit),
-                )
+                find((device, true), &mut of_device.series, place, tags, (pages, limit))
             }
             Subject::Area(area) => {
                 let place = Place { family: None, area, quantity, window_ms };

@@ -60,6 +60,8 @@ pub struct Known {
 pub struct Pages {
     connection: Connection,
     devices: FxHashMap<Name, Known>,
+    /// Goes up with everything that is learnt of devices.
+    learnt: u64,
     series: FxHashSet<u64>,
     /// Where registry entries come from that were told before a partition was ours.
     book: Option<Arc<DeviceBook>>,
@@ -87,6 +89,7 @@ impl Ledger {
         connection.execute_batch(TABLES)?;
         let pages = Pages {
             devices: read_devices(&connection)?,
+            learnt: 1,
             series: read_series(&connection)?,
             book: None,
             edition: 0,
@@ -145,6 +148,7 @@ impl Pages {
         if before.is_some_and(|before| before.updated_at > known.updated_at || *before == known) {
             return false;
         }
+        self.learnt += 1;
         self.new_devices.insert(device.id.clone());
         self.devices.insert(device.id.clone(), known);
         true
@@ -157,6 +161,11 @@ impl Pages {
         for device in &entries {
             self.learn(device);
         }
+    }
+
+    /// Differs after everything that is learnt of devices; never 0.
+    pub fn learnt(&self) -> u64 {
+        self.learnt
     }
 
     /// What is known of a device.

@@ -31,6 +31,34 @@ pub fn escape_into(out: &mut Vec<u8>, text: &str) {
     }
 }
 
+/// Appends a few bytes. A copy of known length is a few instructions, one of any length a call of `memcpy`; a line has
+/// twenty of them.
+fn push(out: &mut Vec<u8>, bytes: &[u8]) {
+    let (mut whole, len) = ([0; 16], bytes.len());
+    match len {
+        8..=16 => spread::<8>(&mut whole, bytes),
+        4..8 => spread::<4>(&mut whole, bytes),
+        2..4 => spread::<2>(&mut whole, bytes),
+        1 => whole[0] = bytes[0],
+        _ => return out.extend_from_slice(bytes),
+    }
+    let end = out.len() + len;
+    out.extend_from_slice(&whole);
+    out.truncate(end);
+}
+
+/// The first and the last `N` bytes, which are all of them when there are at most twice as many.
+fn spread<const N: usize>(whole: &mut [u8; 16], bytes: &[u8]) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {
+        let at = bytes.len() - N;
+        whole[at..at + N].copy_from_slice(last);
+        whole[..N].copy_from_slice(first);
+    }
+}
+
+/// The longest text of a number, and more than what stands beside it in a field.
+const FIELD_BYTES: usize = 32;
+
 /// A line that is being written: the series stands there, fields follow.
 pub struct Line<'a> {
     out: &'a mut Vec<u8>,
@@ -43,6 +71,7 @@ impl<'a> Line<'a> {
     /// Begins a line of the series `key` (measurement and tags, escaped).
     pub fn begin(out: &'a mut Vec<u8>, key: &[u8]) -> Line<'a> {
         let start = out.len();
+        out.reserve(key.len() + 16 * FIELD_BYTES);
         out.extend_from_slice(key);
         Line { out, start, has_field: false }
     }
@@ -52,14 +81,14 @@ impl<'a> Line<'a> {
     pub fn float(&mut self, name: &[u8], value: f64) {
         if value.is_finite() {
             self.name(name);
-            self.out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+            push(self.out, zmij::Buffer::new().format_finite(value).as_bytes());
         }
     }
 
     /// Adds a field.
     pub fn integer(&mut self, name: &[u8], value: u32) {
         self.name(name);
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        push(self.out, itoa::Buffer::new().format(value).as_bytes());
         self.out.push(b'i');
     }
 
@@ -70,14 +99,14 @@ impl<'a> Line<'a> {
             return false;
         }
         self.out.push(b' ');
-        self.out.extend_from_slice(itoa::Buffer::new().format(at.millis()).as_bytes());
+        push(self.out, itoa::Buffer::new().format(at.millis()).as_bytes());
         self.out.push(b'\n');
         true
     }
 
     fn name(&mut self, name: &[u8]) {
         let at = self.out.len();
-        self.out.extend_from_slice(name);
+        push(self.out, name);
         if !self.has_field {
             // Behind the series stands a space instead.
             self.out[at] = b' ';
@@ -107,6 +136,16 @@ mod tests {
         check(r"ends\", "ends∖");
         check(r"a\,b\ c\=d", r"a∖\,b∖\ c∖\=d");
         check(r"two\\", r"two\∖");
+    }
+
+    #[test]
+    fn few_bytes_are_appended_as_they_are() {
+        let text: Vec<u8> = (b'a'..=b'z').collect();
+        for len in 0..=text.len() {
+            let mut out = b"before".to_vec();
+            push(&mut out, &text[..len]);
+            assert_eq!(out, [b"before", &text[..len]].concat());
+        }
     }
 
     #[test]
