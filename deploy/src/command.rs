@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod log;
 pub mod password;
 pub mod replay;
+pub mod rules;
 pub mod store;
 pub mod subscriber;
 pub mod topic;

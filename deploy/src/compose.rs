@@ -11,6 +11,7 @@ mod log;
 mod mirror;
 mod outlets;
 mod results;
+mod rules;
 mod sessions;
 mod spool;
 mod webhook;

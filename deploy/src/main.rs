@@ -66,6 +66,9 @@ enum Command {
     Ledger(command::ledger::Arguments),
     /// Run history again by the same or other rules, and print which alerts would have been otherwise; touches nothing
     Replay(command::replay::Arguments),
+    /// Put other rules in force, also while the server runs
+    #[command(subcommand)]
+    Rules(command::rules::Command),
     /// Look into the log's file and copy it, also while the server runs
     Log(command::log::Arguments),
     /// Make the topics on a Kafka cluster, and look at them
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Command::Store(store) => command::store::run(config, store),
         Command::Ledger(ledger) => command::ledger::run(config, ledger),
         Command::Replay(replay) => command::replay::run(config, replay),
+        Command::Rules(rules) => command::rules::run(config, rules),
         Command::Log(log) => command::log::run(config, log),
         Command::Topic(topic) => command::topic::run(config, &topic),
         Command::Password => command::password::run(),

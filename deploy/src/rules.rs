@@ -14,8 +14,16 @@ pub fn load(file: Option<&Path>) -> Result<Ruleset, Failure> {
     let Some(file) = file else { return Ok(Ruleset::default()) };
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::because(format_args!("rules file {}", file.display()), &error))?;
-    Ruleset::parse(&text).map_err(|problems| {
+    parse(file, &text).map_err(Failure::usage)
+}
+
+/// The rules in the text of that file.
+///
+/// # Errors
+/// All of its problems, a line each.
+pub fn parse(file: &Path, text: &str) -> Result<Ruleset, String> {
+    Ruleset::parse(text).map_err(|problems| {
         let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
-        Failure::usage(format_args!("rules file {} has problems:{lines}", file.display()))
+        format!("rules file {} has problems:{lines}", file.display())
     })
 }

@@ -46,6 +46,7 @@ fn written(log: &Path, to: Timestamp) -> BTreeMap<(&'static str, Vec<u8>, String
                 Record::Share(share) => (format!("{} {}", share.device, share.job), share.as_of),
                 Record::Sighting(row) => (row.device.to_string(), row.as_of),
                 Record::Alert(alert) => (String::new(), alert.as_of),
+                Record::Rules(rules) => ("rules".to_owned(), rules.at),
                 other => panic!("{other:?} on {topic}"),
             };
             if at < to {
@@ -222,4 +223,59 @@ fn a_beginning_that_is_gone_is_named() {
     assert!(unknown.contains("What was said before is not known"), "{unknown}");
     let output = folder.command(&["replay", "--from", &from, "--to", "2020-01-01T00:00:00Z"]);
     assert_eq!(output.status.code(), Some(64));
+}
+
+#[test]
+fn rules_that_change_while_running_change_at_the_same_place_in_a_replay() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (rules, other) = (dir.path().join("rules.toml"), dir.path().join("other.toml"));
+    std::fs::write(&rules, RULES).expect("the folder takes a file");
+    let folder = Folder::new(&format!("[stream]\nrules = {rules:?}\n"));
+    let sluice = folder.start();
+    // In zone C from an hour ago on, and it does not end.
+    let password = folder.add_device("m-1", "machine", &[]);
+    let start = (now().millis() - 3_600_000) / 60_000 * 60_000;
+    let device = Device { id: "m-1".into(), password, in_flight: 20, per_second: None };
+    let reading = |second: i64| {
+        let (sequence, time) = (second / 10, start + second * 1000);
+        format!(r#"{{"epoch": 1, "sequence": {sequence}, "time": {time}, "vibration": 3.5}}"#).into_bytes()
+    };
+    let payloads: Vec<Vec<u8>> = (0..900).step_by(10).map(reading).collect();
+    device.publish_all(|| sluice.address("mqtt"), &payloads, Instant::now() + PATIENCE, |_| {});
+    let first = |alerts: &Value| alerts["alerts"].as_array().and_then(|alerts| alerts.first().cloned());
+    sluice.get_until("/api/v1/alerts?state=open", PATIENCE, |alerts| first(alerts).is_some());
+
+    // What is not valid is refused as a whole, and nothing is written.
+    let apply = |file: &Path| folder.command(&["rules", "apply", file.to_str().expect("plain text")]);
+    std::fs::write(&other, RULES.replace("open = 2.8,", "open = 2.5,")).expect("a file");
+    assert_eq!(apply(&other).status.code(), Some(64), "it would clear on the wrong side");
+    assert_eq!(std::fs::read_to_string(&rules).expect("it is there"), RULES);
+
+    std::fs::write(&other, RULES.replace("open = 2.8,", "open = 3.0,")).expect("a file");
+    let said = String::from_utf8_lossy(&apply(&other).stdout).into_owned();
+    assert!(said.starts_with("changed\tthreshold vibration-zone\n"), "{said}");
+    let alerts = sluice.get_until("/api/v1/alerts?state=cleared", PATIENCE, |alerts| first(alerts).is_some());
+    let text = first(&alerts).expect("it was just there")["text"].to_string();
+    assert!(text.contains("m-1: over, because the rule was changed"), "{text}");
+
+    // By the new rules it begins anew.
+    let payloads: Vec<Vec<u8>> = (900..1800).step_by(10).map(reading).collect();
+    device.publish_all(|| sluice.address("mqtt"), &payloads, Instant::now() + PATIENCE, |_| {});
+    sluice.get_until("/api/v1/alerts?state=open", PATIENCE, |alerts| first(alerts).is_some());
+    let to = now();
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(sluice.stop(), Some(0), "{}", folder.log());
+
+    let report = replay(&folder, &["--to", &rfc3339(to)]);
+    assert_eq!(report["alerts"]["same"], 2, "{report}");
+    for none in ["only_before", "only_now", "changed"] {
+        assert_eq!(report["alerts"][none], serde_json::json!([]), "{report}");
+    }
+    // The old rules throughout: one alert, which was not interrupted.
+    std::fs::write(&other, RULES).expect("a file");
+    let old = replay(&folder, &["--rules", other.to_str().expect("plain text")]);
+    let opened = start;
+    assert_eq!(old["alerts"]["changed"][0]["now"]["opened_at"], opened, "{old}");
+    assert_eq!(old["alerts"]["changed"][0]["now"]["cleared_at"], Value::Null, "{old}");
+    assert_eq!(old["alerts"]["only_before"].as_array().map(Vec::len), Some(1), "{old}");
 }

@@ -97,11 +97,21 @@ pub enum Fact {
     RowLate,
     /// A device's share was too late for a roll-up.
     ShareLate,
+    /// A record that names rules.
+    Rules,
+    /// Other rules hold.
+    RulesChanged,
+    /// An alert of a rule in the shadow would have opened.
+    ShadowOpened,
+    /// It would have changed.
+    ShadowChanged,
+    /// It would have cleared.
+    ShadowCleared,
 }
 
 impl Fact {
     /// Every fact, in order.
-    pub const ALL: [Fact; 47] = [
+    pub const ALL: [Fact; 52] = [
         Fact::Observation,
         Fact::Device,
         Fact::Tick,
@@ -149,6 +159,11 @@ impl Fact {
         Fact::AlertTransition,
         Fact::RowLate,
         Fact::ShareLate,
+        Fact::Rules,
+        Fact::RulesChanged,
+        Fact::ShadowOpened,
+        Fact::ShadowChanged,
+        Fact::ShadowCleared,
     ];
 }
 

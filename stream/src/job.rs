@@ -1,6 +1,7 @@
 //! What runs inside the loop: a pure, synchronous function from records and state to records and state.
 
 use crate::outputs::{Outputs, Partitions};
+use crate::rule::RulesSet;
 use crate::snapshot::StateError;
 use records::{Origin, Record};
 
@@ -47,6 +48,12 @@ pub trait Job: Send {
     /// # Errors
     /// The snapshot is none of ours; the partition then begins from nothing.
     fn restore(&mut self, partition: u32, snapshot: Option<&[u8]>) -> Result<(), StateError>;
+
+    /// The rules that a partition will hold when it has come to the end of what it was given.
+    fn rules(&self, partition: u32) -> Option<&RulesSet> {
+        let _ = partition;
+        None
+    }
 
     /// Forgets a partition.
     fn revoke(&mut self, partition: u32);

@@ -105,6 +105,14 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
             what,
         )
     };
+    let shadow = |transition| {
+        labelled(
+            "sluice_stream_shadow_transitions_total",
+            "Transitions of alerts that nobody is told of, because their rule is in the shadow",
+            "transition",
+            transition,
+        )
+    };
     let step = |to| {
         labelled(
             "sluice_stream_clock_steps_total",
@@ -137,6 +145,7 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
         Fact::Aggregate => record("aggregate"),
         Fact::Sighting => record("sighting"),
         Fact::Share => record("share"),
+        Fact::Rules => record("rules"),
         Fact::Misplaced => record("misplaced"),
         Fact::Undecodable => record("undecodable"),
         Fact::Replayed => {
@@ -214,6 +223,12 @@ fn place(fact: Fact) -> (Family, Option<&'static str>) {
         Fact::AlertTransition => plain("sluice_stream_alert_transitions_total", "Transitions of alerts"),
         Fact::RowLate => {
             plain("sluice_stream_late_rows_total", "Rows of devices behind what an area had settled")
+        }
+        Fact::ShadowOpened => shadow("opened"),
+        Fact::ShadowChanged => shadow("changed"),
+        Fact::ShadowCleared => shadow("cleared"),
+        Fact::RulesChanged => {
+            plain("sluice_stream_rules_changes_total", "Times that other rules began to hold in a partition")
         }
         Fact::ShareLate => {
             plain("sluice_stream_late_shares_total", "Shares of devices too late for a roll-up of their area")

@@ -15,6 +15,8 @@ pub struct Options {
     pub snapshot_interval: Duration,
     /// A snapshot after this many records at the latest, so that a silent replay stays short.
     pub snapshot_records: u64,
+    /// Alerts of rules in the shadow are written among the others: for a replay, whose outputs are nobody's.
+    pub tells_shadows: bool,
 }
 
 impl Default for Options {
@@ -25,6 +27,7 @@ impl Default for Options {
             commit_bytes: 4 << 20,
             snapshot_interval: Duration::from_secs(30),
             snapshot_records: 1_000_000,
+            tells_shadows: false,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What a job writes, gathered until the next commit.
 
 use crate::counts::{Counts, Fact};
+use crate::rule::ThresholdRule;
 use records::{
-    Account, Aggregate, Alert, Batch, Device, Name, Observation, Producer, Share, Sighting, Tick, Topic,
-    TopicPartition, partition_of,
+    Account, Aggregate, Alert, AlertState, Batch, Device, Name, Observation, Producer, Rules, Share,
+    Sighting, Tick, Topic, TopicPartition, partition_of,
 };
 
 /// How many partitions the topics of the stream stage have.
@@ -46,6 +47,7 @@ pub struct Outputs {
     counts: Counts,
     has_alert: bool,
     is_silent: bool,
+    tells_shadows: bool,
 }
 
 impl Outputs {
@@ -60,12 +62,18 @@ impl Outputs {
             counts: Counts::default(),
             has_alert: false,
             is_silent: false,
+            tells_shadows: false,
         }
     }
 
     /// From now on gathers nothing, or does again.
     pub fn set_silent(&mut self, is_silent: bool) {
         self.is_silent = is_silent;
+    }
+
+    /// The same, with the alerts of rules in the shadow among the others: not for anything that is public.
+    pub fn with_shadows(self, tells_shadows: bool) -> Outputs {
+        Outputs { tells_shadows, ..self }
     }
 
     /// Notes that something happened.
@@ -126,6 +134,26 @@ impl Outputs {
     pub fn tick(&mut self, tick: &Tick) {
         if !self.is_silent {
             self.aggregates.iter_mut().for_each(|batch| batch.push_with(b"", |to| tick.encode(to)));
+        }
+    }
+
+    /// Passes rules on to every partition of `aggregates`.
+    pub fn rules(&mut self, rules: &Rules) {
+        if !self.is_silent {
+            self.aggregates.iter_mut().for_each(|batch| batch.push_with(b"", |to| rules.encode(to)));
+        }
+    }
+
+    /// Writes a transition of an alert of that rule; of a rule that is in the shadow only notes it.
+    pub fn alert_of(&mut self, rule: &ThresholdRule, alert: &Alert) {
+        match (rule.is_shadow, alert.state) {
+            (false, _) => return self.alert(alert),
+            (true, AlertState::Cleared) => self.count(Fact::ShadowCleared),
+            (true, _) if alert.transition == 0 => self.count(Fact::ShadowOpened),
+            (true, _) => self.count(Fact::ShadowChanged),
+        }
+        if self.tells_shadows {
+            self.alert(alert);
         }
     }
 

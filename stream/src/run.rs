@@ -42,7 +42,7 @@ pub async fn run<P: Producer>(
     let mut snapshots = interval(options.snapshot_interval);
     snapshots.set_missed_tick_behavior(MissedTickBehavior::Delay);
     snapshots.reset();
-    let out = Outputs::new(job.partitions());
+    let out = Outputs::new(job.partitions()).with_shadows(options.tells_shadows);
     let ticking = ticker.map(Ticking::new);
     let (partitions, due) = (BTreeMap::new(), None);
     let mut worker = Worker {
@@ -110,13 +110,20 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
                 () = stop.cancelled() => return Ok(()),
                 () = elapsed(&mut self.due) => self.commit(self.far()).await?,
                 _ = self.snapshots.tick() => self.commit(Snapshots::DUE).await?,
-                () = tick(&mut self.ticking) => {}
+                () = look(&mut self.ticking) => self.speak(),
                 delivery = self.pipe.poll() => match self.in_log(delivery)? {
                     Some(delivery) => self.take(delivery).await?,
                     None => return Ok(()),
                 },
                 () = tokio::task::yield_now(), if !self.begun.is_empty() => self.go_on(SLICE),
             }
+        }
+    }
+
+    /// Writes what the owner of partitions has to say.
+    fn speak(&mut self) {
+        if let Some(ticking) = &mut self.ticking {
+            ticking.speak(|partition| self.job.rules(partition));
         }
     }
 
@@ -152,6 +159,13 @@ impl<I: Pipe, J: Job, P: Producer> Worker<I, J, P> {
         }
         let from = snapshot.map(|snapshot| snapshot.offset);
         self.begun.remove(&partition);
+        if from.is_none() && committed == 0 {
+            // The rules that it begins with are not on the log: from now on they are in its state, whatever the next
+            // start is configured with.
+            let snapshots = vec![(partition, Snapshot { offset: 0, bytes: self.job.snapshot(partition) })];
+            let begun = self.pipe.commit(Commit { snapshots, ..Commit::default() }).await;
+            self.in_log(begun)?;
+        }
         tracing::debug!(job = self.job.name(), partition, snapshot = from, committed, "partition assigned");
         self.partitions.insert(partition, Progress::new(from, committed));
         if let Some(ticking) = &mut self.ticking {
@@ -339,9 +353,9 @@ async fn elapsed(due: &mut Option<Pin<Box<Sleep>>>) {
     }
 }
 
-async fn tick<P: Producer>(ticking: &mut Option<Ticking<P>>) {
+async fn look<P: Producer>(ticking: &mut Option<Ticking<P>>) {
     match ticking {
-        Some(ticking) => ticking.tick().await,
+        Some(ticking) => ticking.look().await,
         None => pending().await,
     }
 }

@@ -6,7 +6,7 @@ use minicbor::{Decoder, Encoder};
 use std::fmt::Debug;
 
 /// Version of the state's layout: one more with every change that is not merely an added optional field.
-const VERSION: u32 = 11;
+const VERSION: u32 = 12;
 
 /// Why a snapshot is not restored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum StateError {
         /// Its job.
         found: String,
     },
-    /// Written under other rules or times.
+    /// Written under other times.
     #[error("state was made under another configuration")]
     Configuration,
     /// Not state at all.

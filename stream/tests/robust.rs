@@ -4,7 +4,7 @@ mod support;
 
 use proptest::prelude::*;
 use records::{
-    Action, Aggregate, Body, Device, Family, Observation, Quality, Quantity, Reading, Record, Share,
+    Action, Aggregate, Body, Device, Family, Observation, Quality, Quantity, Reading, Record, Rules, Share,
     Sighting, Subject, TagRead, Tick, Timestamp, Verb, Window,
 };
 use stream::aggregate::{Accumulator, Wants};
@@ -131,8 +131,23 @@ prop_compose! {
         one.add(start, value, Quality::GOOD, Wants { ends: true, spread: true, circle: true, sketch: true, steps: false });
         let values = minicbor::to_vec(vec![one; count]).expect("a Vec takes everything");
         let (job, window) = (job.into(), Window { start, end });
-        Share { device, area, job, window, revision, values: noise.unwrap_or(values), as_of }
+        Share { device, area, job, definition: 0, window, revision, values: noise.unwrap_or(values), as_of }
     }
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    let default = include_str!("../rules/default.toml");
+    let texts = [
+        default.to_owned(),
+        format!("{default}{}", include_str!("support/jobs.toml")),
+        default.replace("machine_s = 60", "machine_s = 30").replace("[[queue]]", "[[queue]] # again"),
+        "nonsense".to_owned(),
+    ];
+    (instant(), 0..texts.len()).prop_map(move |(at, which)| Rules {
+        at,
+        text: texts[which].clone(),
+        replaces: String::new(),
+    })
 }
 
 fn record() -> impl Strategy<Value = Record> {
@@ -145,6 +160,7 @@ fn record() -> impl Strategy<Value = Record> {
         4 => aggregate().prop_map(Record::Aggregate),
         3 => sighting().prop_map(Record::Sighting),
         3 => share().prop_map(Record::Share),
+        1 => rules().prop_map(Record::Rules),
     ]
 }
 

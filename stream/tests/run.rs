@@ -7,13 +7,13 @@ mod support;
 
 use records::{
     AppendError, Batch, Body, Commit, Delivery, Device, Family, Fetched, LogError, MemoryLog, Observation,
-    Pipe, Producer, Quality, Quantity, Reading, Record, Snapshot, Timestamp, Topic, TopicPartition,
+    Pipe, Producer, Quality, Quantity, Reading, Record, Rules, Snapshot, Timestamp, Topic, TopicPartition,
 };
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use stream::rule::Ruleset;
-use stream::{Clock, DeviceConfig, DeviceJob, Metrics, Options, Partitions, StreamError, Ticker};
+use stream::rule::{RulesSet, Ruleset};
+use stream::{Clock, DeviceConfig, DeviceJob, Job, Metrics, Options, Partitions, StreamError, Ticker};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -48,15 +48,22 @@ impl Bench {
     }
 
     fn start_with(&mut self, rules: Ruleset) {
+        let job = self.job(rules.clone());
+        self.start_job(job, &rules);
+    }
+
+    fn start_job(&mut self, job: DeviceJob, rules: &Ruleset) {
         let partitions = self.log.partitions(Topic::Telemetry);
         let pipe = self.log.pipe("device", Topic::Telemetry, 0..partitions);
         let started = self.started;
         let clock: Clock = Arc::new(move || Timestamp(START + started.elapsed().as_millis() as i64));
-        let ticker = Some(Ticker { log: self.log.clone(), clock });
+        let wanted = RulesSet { text: rules.text.to_string(), since: clock() };
+        let wanted = tokio::sync::watch::channel(wanted).1;
+        let ticker = Some(Ticker { log: self.log.clone(), clock, wanted });
         self.registry = prometheus::Registry::new();
         let metrics = Metrics::register(&self.registry).unwrap();
         self.stop = CancellationToken::new();
-        let run = stream::run(pipe, self.job(rules), ticker, Options::default(), metrics, self.stop.clone());
+        let run = stream::run(pipe, job, ticker, Options::default(), metrics, self.stop.clone());
         self.running = Some(tokio::spawn(run));
     }
 
@@ -216,28 +223,132 @@ async fn stopping_commits_and_closes_nothing() {
     bench.finish().await.unwrap();
 }
 
-/// Other rules: the old state is refused, said so, and built again from the log in silence.
+/// Other times: the old state is refused, said so, and built again from the log in silence.
 #[tokio::test(start_paused = true)]
-async fn state_of_other_rules_is_built_again() {
+async fn state_of_other_times_is_built_again() {
     let mut bench = Bench::new(1);
     bench.start();
     bench.append("m1", &said(0, 1, "vibration", 1.0)).await;
     sleep(millis(1)).await;
     bench.finish().await.unwrap();
-    let mut rules = Ruleset::default();
-    rules.air.min_good = 3;
-    bench.start_with(rules.clone());
+    let rules = Ruleset::default();
+    let config = DeviceConfig { backfill_after: Duration::from_secs(60), ..DeviceConfig::default() };
+    let job = || DeviceJob::new(config.clone(), rules.clone(), Partitions::of(&bench.log));
+    let (refused, again) = (job(), job());
+    bench.start_job(refused, &rules);
     sleep(millis(1)).await;
     let refused = bench.finish().await.unwrap_err();
     assert!(matches!(
         refused,
         StreamError::Reset { partition: 0, source: stream::StateError::Configuration, .. }
     ));
-    bench.start_with(rules);
+    bench.start_job(again, &rules);
     bench.append("m1", &said(70, 2, "vibration", 1.0)).await;
     sleep(millis(101)).await;
     assert_eq!(bench.counted("sluice_stream_replayed_records_total"), 1.0);
     assert_eq!((bench.out(Topic::Observations).len(), bench.rows()), (2, 1));
+    bench.finish().await.unwrap();
+}
+
+/// State of an older program: refused with its version, said so, and given up, so that the next start builds it from
+/// the log.
+#[tokio::test(start_paused = true)]
+async fn state_of_an_older_version_is_refused_and_given_up() {
+    let bench = Bench::new(1);
+    let mut bytes = bench.job(Ruleset::default()).snapshot(0);
+    assert_eq!(bytes[0], 0x84, "an array of four, of which the version is the first");
+    bytes[1] -= 1;
+    let found = u32::from(bytes[1]);
+    let commits = Arc::new(Mutex::new(Vec::new()));
+    let deliveries = vec![assigned(0, Some(Snapshot { offset: 7, bytes }), 9)];
+    let pipe = Prepared { deliveries: deliveries.into(), commits: Arc::clone(&commits) };
+    let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+    let (job, stop) = (bench.job(Ruleset::default()), CancellationToken::new());
+    let refused = stream::run::<MemoryLog>(pipe, job, None, Options::default(), metrics, stop).await;
+    let StreamError::Reset { source, .. } = refused.unwrap_err() else { panic!("it would be misread") };
+    assert_eq!(
+        source.to_string(),
+        format!("state has version {found}, this program reads version {}", found + 1)
+    );
+    let snapshots: Vec<_> =
+        commits.lock().unwrap().iter().flat_map(|commit| commit.snapshots.clone()).collect();
+    assert_eq!(snapshots, [(0, Snapshot { offset: 0, bytes: Vec::new() })]);
+}
+
+/// The partitions to which rules were written, in order.
+fn written(bench: &Bench) -> Vec<(u32, Rules)> {
+    let records = bench.log.read_all(Topic::Telemetry).into_iter();
+    let rules = records.filter_map(|(at, _, _, value)| match Record::decode(&value) {
+        Ok(Record::Rules(rules)) => Some((at.partition, rules)),
+        _ => None,
+    });
+    rules.collect()
+}
+
+/// Other rules: written to every partition once, and the state goes on.
+#[tokio::test(start_paused = true)]
+async fn other_rules_are_written_to_every_partition_once() {
+    let mut bench = Bench::new(2);
+    bench.start();
+    bench.append("m1", &machine()).await;
+    bench.append("m1", &said(0, 1, "vibration", 1.0)).await;
+    sleep(millis(1500)).await;
+    bench.finish().await.unwrap();
+    assert_eq!(written(&bench), []);
+
+    let before = Ruleset::default();
+    let after = Ruleset::parse(&before.text.replace("open = 2.8,", "open = 2.7,")).unwrap();
+    for _ in 0..2 {
+        bench.start_with(after.clone());
+        sleep(millis(3500)).await;
+        let found = written(&bench);
+        assert_eq!(found.iter().map(|(partition, _)| *partition).collect::<Vec<_>>(), [0, 1]);
+        for (_, rules) in found {
+            assert_eq!((rules.text.as_str(), rules.replaces.as_str()), (&*after.text, &*before.text));
+        }
+        bench.finish().await.unwrap();
+    }
+    // The same device, the same window: the reading of before is in it, and counted once.
+    bench.start_with(after);
+    bench.append("m1", &said(1, 1, "vibration", 1.0)).await;
+    bench.append("m1", &said(70, 2, "vibration", 1.0)).await;
+    sleep(millis(101)).await;
+    assert_eq!(bench.counted("sluice_stream_duplicates_total"), 1.0);
+    assert_eq!((bench.out(Topic::Observations).len(), bench.rows()), (3, 1));
+    bench.finish().await.unwrap();
+}
+
+/// Some partitions were told and others not when the process died: the next one tells these, and no other.
+#[tokio::test(start_paused = true)]
+async fn a_change_that_was_interrupted_is_finished() {
+    let mut bench = Bench::new(3);
+    bench.start();
+    sleep(millis(1500)).await;
+    bench.finish().await.unwrap();
+    let before = Ruleset::default();
+    let after = Ruleset::parse(&before.text.replace("open = 2.8,", "open = 2.7,")).unwrap();
+    let (text, replaces) = (after.text.to_string(), before.text.to_string());
+    bench.append("", &Record::Rules(Rules { at: Timestamp(START + 1600), text, replaces })).await;
+    bench.start_with(after);
+    sleep(millis(5000)).await;
+    let partitions: Vec<u32> = written(&bench).iter().map(|(partition, _)| *partition).collect();
+    assert_eq!(partitions, [0, 1, 2]);
+    assert_eq!(bench.counted("sluice_stream_rules_changes_total"), 3.0);
+    bench.finish().await.unwrap();
+}
+
+/// Who wished for other rules before does not overrule who did later.
+#[tokio::test(start_paused = true)]
+async fn the_newest_wish_counts() {
+    let mut bench = Bench::new(1);
+    let before = Ruleset::default();
+    let after = Ruleset::parse(&before.text.replace("open = 2.8,", "open = 2.7,")).unwrap();
+    bench.start();
+    let (text, replaces) = (after.text.to_string(), before.text.to_string());
+    bench.append("", &Record::Rules(Rules { at: Timestamp(START + 1600), text, replaces })).await;
+    sleep(millis(5000)).await;
+    assert_eq!(written(&bench).len(), 1);
+    assert_eq!(bench.counted("sluice_stream_rules_changes_total"), 1.0);
     bench.finish().await.unwrap();
 }
 
@@ -295,8 +406,16 @@ async fn commits_of(deliveries: Vec<Delivery>, options: Options) -> (Vec<Commit>
     let metrics = Metrics::register(&registry).unwrap();
     let job = bench.job(Ruleset::default());
     stream::run::<MemoryLog>(pipe, job, None, options, metrics, CancellationToken::new()).await.unwrap();
-    let commits = std::mem::take(&mut *commits.lock().unwrap());
+    let mut commits = std::mem::take(&mut *commits.lock().unwrap());
+    commits.retain(|commit| !is_beginning(commit));
     (commits, registry)
+}
+
+/// Of a partition that has no state yet: the rules that it begins with.
+fn is_beginning(commit: &Commit) -> bool {
+    commit.outputs.is_empty()
+        && commit.offsets.is_empty()
+        && matches!(&commit.snapshots[..], [(_, only)] if only.offset == 0)
 }
 
 fn fetched(partition: u32, first: u64, records: &[Record]) -> Delivery {

@@ -9,10 +9,12 @@
 //! reads <event time> <reader> <epc> … [at=<ingest>]                        tag reads
 //! tick <ingest time>                                                       nobody spoke
 //! ack <alert id> by <actor> at <time>                                      an operator
-//! show observations | ticks                                                print these too
+//! show observations | ticks | rules                                       print these too
 //! idle <hours>                                                             a device is let go of after these; first
 //! policy trust|correct|ingest                                              what is done about wrong clocks; first
 //! job | place | pattern | threshold | absence | quality <key> = <value>; …          a table of the rules file; first
+//! change <at> <old> => <new>                                                other rules: so much of the file is otherwise
+//! remove <kind> <id> <at>                                                   other rules: one is gone
 //! restart                                                                  from a snapshot
 //! out …                                                                    what the line before causes
 //! count                                                                    say which facts were noted

@@ -15,7 +15,7 @@ use crate::cluster::{self, Cluster};
 use crate::config::{Config, LogKind};
 use crate::folder::Folder;
 use crate::replay::{
-    Change, Difference, Life, Read, Replay, Replayed, Source, difference, partitions_on_disk,
+    Change, Difference, Life, Read, Replay, Replayed, Source, difference, lives_of, partitions_on_disk,
 };
 use crate::rules;
 
@@ -59,15 +59,20 @@ pub fn run(config: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
         let mut replay = Replay::new(&config, source, partitions, rules);
         (replay.range, replay.warm_up, replay.into) =
             (range.clone(), arguments.warm_up, arguments.into.clone());
+        replay.is_trial = arguments.rules.is_some();
+        if !replay.is_trial {
+            replay.as_it_was().await?;
+        }
         let before = replay.past_alerts().await?;
         let (from_the_oldest, began) = (arguments.warm_up.is_none(), Instant::now());
-        let replayed = replay.run().await?;
-        let took = began.elapsed();
+        let mut replayed = replay.run().await?;
+        let (now, shadows) = (std::mem::take(&mut replayed.alerts), std::mem::take(&mut replayed.shadows));
         let report = Report {
             from_the_oldest,
-            took,
+            took: began.elapsed(),
             from: arguments.from,
-            difference: difference(before, replayed.alerts.clone()),
+            difference: difference(before, now),
+            shadows: lives_of(shadows),
             replayed,
         };
         match arguments.json {
@@ -100,6 +105,7 @@ struct Report {
     took: Duration,
     from: Option<Timestamp>,
     difference: Difference,
+    shadows: Vec<Life>,
     replayed: Replayed,
 }
 
@@ -156,6 +162,7 @@ impl Report {
         );
         only_before.iter().for_each(|life| text += &format!("only before\t{}\n", line(life)));
         only_now.iter().for_each(|life| text += &format!("only now\t{}\n", line(life)));
+        self.shadows.iter().for_each(|life| text += &format!("in the shadow\t{}\n", line(life)));
         for Change { before, now, fields } in changed {
             text += &format!("changed ({})\t{}\n", fields.join(", "), line(before));
             text += &format!("\tnow\t{}\n", line(now));
@@ -181,6 +188,7 @@ impl Report {
             "alerts": {
                 "same": same, "only_before": lives(only_before), "only_now": lives(only_now),
                 "changed": changed.collect::<Vec<_>>(),
+                "shadow": lives(&self.shadows),
             },
         })
     }

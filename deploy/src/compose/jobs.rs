@@ -5,11 +5,13 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use records::{Family, LogError, Producer, Topic};
-use stream::rule::Ruleset;
+use stream::rule::{RulesSet, Ruleset};
 use stream::{AreaConfig, AreaJob, DeviceConfig, DeviceJob, Partitions, StreamError, Ticker, Times};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::rules::{RulesFile, wish};
 use super::{Site, registered};
 use crate::clock;
 use crate::command::Failure;
@@ -25,8 +27,10 @@ use crate::supervise::Chain;
 pub(super) fn start(site: &mut Site<'_>, log: &Engine, rules: Ruleset) -> Result<(), Failure> {
     let metrics = registered(stream::Metrics::register(&site.metrics))?;
     let config = site.config;
-    let jobs =
-        Jobs { log: log.clone(), rules, device: device_config(config), options: stream_options(config) };
+    let (wishes, wanted) = watch::channel(wish(&rules));
+    let file = config.stream.rules.as_deref().map(|path| RulesFile::new(path, &rules));
+    let (device, options) = (device_config(config), stream_options(config));
+    let jobs = Jobs { log: log.clone(), rules, wanted, device, options };
     let pipes = log.pipes(config.stream.workers);
     for partitions in shares(log.partitions(Topic::Telemetry), pipes) {
         let (jobs, metrics) = (jobs.clone(), metrics.clone());
@@ -46,6 +50,12 @@ pub(super) fn start(site: &mut Site<'_>, log: &Engine, rules: Ruleset) -> Result
             .await
         });
     }
+    if let Some(file) = file {
+        site.supervisor.spawn("rules file", |stop| async move {
+            file.watch(wishes, stop).await;
+            Ok(())
+        });
+    }
     Ok(())
 }
 
@@ -53,7 +63,10 @@ pub(super) fn start(site: &mut Site<'_>, log: &Engine, rules: Ruleset) -> Result
 #[derive(Clone)]
 struct Jobs {
     log: Engine,
+    /// What partitions begin with.
     rules: Ruleset,
+    /// What is to hold.
+    wanted: watch::Receiver<RulesSet>,
     device: DeviceConfig,
     options: stream::Options,
 }
@@ -67,7 +80,8 @@ impl Jobs {
     ) -> Result<(), StreamError> {
         let pipe = self.log.pipe("device", Topic::Telemetry, partitions);
         let job = DeviceJob::new(self.device.clone(), self.rules.clone(), Partitions::of(&self.log));
-        let ticker = Ticker { log: self.log.clone(), clock: clock::shared() };
+        let (log, wanted) = (self.log.clone(), self.wanted.clone());
+        let ticker = Ticker { log, clock: clock::shared(), wanted };
         stream::run(pipe, job, Some(ticker), self.options.clone(), metrics, stop).await
     }
 

@@ -81,6 +81,11 @@ pub fn difference(before: Vec<Alert>, now: Vec<Alert>) -> Difference {
     found
 }
 
+/// Alerts as wholes, in the order of rule, subject and time.
+pub fn lives_of(alerts: Vec<Alert>) -> Vec<Life> {
+    lives(alerts).into_values().collect()
+}
+
 type Key = (Name, Subject, Timestamp);
 
 fn key(life: &Life) -> Key {

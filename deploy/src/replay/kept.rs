@@ -79,5 +79,6 @@ pub fn time_of(record: &Record) -> Timestamp {
         Record::Quarantined(message) => message.ingest_time,
         Record::Account(account) => account.hour,
         Record::Share(share) => share.as_of,
+        Record::Rules(rules) => rules.at,
     }
 }

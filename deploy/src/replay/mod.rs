@@ -12,11 +12,11 @@ mod pace;
 mod past;
 mod progress;
 
-pub use difference::{Change, Difference, Life, difference};
+pub use difference::{Change, Difference, Life, difference, lives_of};
 pub use lane::Source;
 pub use progress::Read;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use kafka::Start;
 use prometheus::Registry as MetricsRegistry;
-use records::{Alert, Family, Timestamp, Topic, TopicPartition};
+use records::{Alert, Family, Name, Timestamp, Topic, TopicPartition};
 use stream::rule::Ruleset;
 use stream::{AreaConfig, AreaJob, DeviceConfig, DeviceJob, Partitions, StreamError, Ticker};
 use tokio::sync::mpsc::channel;
@@ -62,6 +62,10 @@ pub struct Replay {
     pub device: DeviceConfig,
     /// The rules.
     pub rules: Ruleset,
+    /// Those that hold in the end, when they changed.
+    in_the_end: Option<Ruleset>,
+    /// Whether they hold throughout, whatever the log says of other rules.
+    pub is_trial: bool,
     /// What is looked at, ingest time.
     pub range: Range<Timestamp>,
     /// How long before it reading begins; without one at the oldest record.
@@ -74,6 +78,8 @@ pub struct Replay {
 pub struct Replayed {
     /// The alerts' transitions of the range.
     pub alerts: Vec<Alert>,
+    /// The same of rules in the shadow, which nobody has been told of.
+    pub shadows: Vec<Alert>,
     /// What was read, by partition of `telemetry`.
     pub read: BTreeMap<u32, Read>,
 }
@@ -87,6 +93,8 @@ impl Replay {
             workers: config.stream.workers,
             device: device_config(config),
             rules,
+            in_the_end: None,
+            is_trial: false,
             range: Timestamp::MIN..Timestamp::MAX,
             warm_up: None,
             into: None,
@@ -109,12 +117,33 @@ impl Replay {
         past::alerts(&self.source, self.partitions.alerts, &self.range).await.map_err(unread)
     }
 
+    /// By the rules as they were, when ours are those that hold in the end: begins with what held when the log begins, as
+    /// far as it tells, and changes where it changed. Otherwise ours are on trial.
+    ///
+    /// # Errors
+    /// The log can't be read, or has rules that this program can't read.
+    pub async fn as_it_was(&mut self) -> Result<(), Failure> {
+        let Some((first, last)) = past::changes(&self.source, self.start()).await.map_err(unread)? else {
+            return Ok(());
+        };
+        if last.text != *self.rules.text {
+            self.is_trial = true;
+            return Ok(());
+        }
+        let before = Ruleset::parse(&first.replaces).map_err(|_| {
+            Failure::failed("the rules that held when the log begins are none that this program can read")
+        })?;
+        self.in_the_end = Some(std::mem::replace(&mut self.rules, before));
+        Ok(())
+    }
+
     /// Runs it.
     ///
     /// # Errors
     /// The log can't be read, or the folder not be written.
     pub async fn run(self) -> Result<Replayed, Failure> {
         let into = self.into.as_deref().map(|dir| open(dir, self.partitions)).transpose()?;
+        let shadows = self.shadows();
         let kept = Kept::new(self.range.clone(), into.clone());
         let progress = Arc::new(Progress::default());
         let mut jobs = JoinSet::new();
@@ -127,7 +156,9 @@ impl Replay {
         if let Some(log) = into {
             log.close().await;
         }
-        Ok(Replayed { alerts: kept.alerts(), read: progress.read() })
+        let is_shadow = |alert: &Alert| shadows.contains(&alert.rule);
+        let (shadows, alerts) = kept.alerts().into_iter().partition(is_shadow);
+        Ok(Replayed { alerts, shadows, read: progress.read() })
     }
 
     async fn spawn(
@@ -165,9 +196,16 @@ impl Replay {
                 kept: kept.clone(),
             };
             let job = DeviceJob::new(self.device.clone(), self.rules.clone(), self.partitions);
+            let job = if self.is_trial { job.fixed() } else { job };
             jobs.spawn(run(feed, job, metrics.clone()));
         }
         Ok(())
+    }
+
+    /// The rules that are in the shadow in the end.
+    fn shadows(&self) -> BTreeSet<Name> {
+        let in_the_end = self.in_the_end.as_ref().unwrap_or(&self.rules);
+        in_the_end.alerting().filter(|rule| rule.is_shadow).map(|rule| rule.id.clone()).collect()
     }
 
     /// Up to where must be read so that all of the range is told.
@@ -193,6 +231,7 @@ async fn run(
         commit_interval: Duration::from_secs(1),
         snapshot_interval: never,
         snapshot_records: u64::MAX,
+        tells_shadows: true,
         ..Default::default()
     };
     stream::run(pipe, job, None::<Ticker<Engine>>, options, metrics, CancellationToken::new()).await

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use kafka::Start;
-use records::{Alert, Batch, Kind, Record, Timestamp, Topic, TopicPartition};
+use records::{Alert, Batch, Kind, Record, Rules, Timestamp, Topic, TopicPartition};
 use stream::PastActions;
 
 use super::feed::Rows;
@@ -30,6 +30,25 @@ pub async fn alerts(
         }
     }
     Ok(alerts)
+}
+
+/// The first and the last change of rules. Every partition has them.
+///
+/// # Errors
+/// The log can't be read, in words.
+pub async fn changes(source: &Source, start: Start) -> Result<Option<(Rules, Rules)>, String> {
+    let at = TopicPartition { topic: Topic::Telemetry, partition: 0 };
+    let mut lane = Lane::open(source.clone(), at, start);
+    let mut found: Option<(Rules, Rules)> = None;
+    while lane.peek().await?.is_some() {
+        let Some(fetched) = lane.take() else { break };
+        for entry in fetched.batch.entries().filter(|entry| Kind::of(entry.value) == Some(Kind::Rules)) {
+            let Ok(Record::Rules(rules)) = Record::decode(entry.value) else { continue };
+            let first = found.take().map_or_else(|| rules.clone(), |(first, _)| first);
+            found = Some((first, rules));
+        }
+    }
+    Ok(found)
 }
 
 /// What operators did about alerts of areas, with the time at which it took effect.

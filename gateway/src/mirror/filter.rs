@@ -100,6 +100,7 @@ impl Filter {
             | Record::Action(_)
             | Record::Quarantined(_)
             | Record::Account(_)
+            | Record::Rules(_)
             | Record::Share(_) => Err(Left::Kind),
         }
     }

@@ -17,6 +17,7 @@ mod observation;
 mod passage;
 mod quarantine;
 mod reading;
+mod rules;
 mod share;
 mod sighting;
 mod status;
@@ -58,6 +59,7 @@ impl Record {
             Record::Quarantined(record) => record.encode(out),
             Record::Account(record) => record.encode(out),
             Record::Share(record) => record.encode(out),
+            Record::Rules(record) => record.encode(out),
         }
     }
 
@@ -91,6 +93,7 @@ fn read_body(kind: Kind, decoder: &mut Decoder<'_>) -> Result<Record, DecodeErro
         Kind::Quarantined => Record::Quarantined(quarantine::read(&mut map)?),
         Kind::Account => Record::Account(account::read(&mut map)?),
         Kind::Share => Record::Share(share::read(&mut map)?),
+        Kind::Rules => Record::Rules(rules::read(&mut map)?),
         Kind::Alert => return Err(malformed("an alert is JSON")),
     };
     map.close()?;

@@ -1,14 +1,16 @@
 //! Everything that can stand on the log.
 
-use crate::{Account, Action, Aggregate, Alert, Device, Observation, Quarantined, Share, Sighting, Tick};
+use crate::{
+    Account, Action, Aggregate, Alert, Device, Observation, Quarantined, Rules, Share, Sighting, Tick,
+};
 
 /// One record. [`Record::encode`] and [`Record::decode`] are in the codec.
 ///
 /// | topic | kinds |
 /// |---|---|
-/// | `telemetry` | Observation, Device, Tick, Action |
+/// | `telemetry` | Observation, Device, Tick, Action, Rules |
 /// | `observations` | Observation, Device |
-/// | `aggregates` | Aggregate, Share, Sighting, Device, Tick, Action |
+/// | `aggregates` | Aggregate, Share, Sighting, Device, Tick, Action, Rules |
 /// | `alerts` | Alert |
 /// | `quarantine` | Quarantined |
 /// | `ledger` | Account |
@@ -34,4 +36,6 @@ pub enum Record {
     Account(Account),
     /// What a device brings to a roll-up of its area.
     Share(Share),
+    /// Which rules hold from when on.
+    Rules(Rules),
 }

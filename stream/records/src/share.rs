@@ -13,6 +13,9 @@ pub struct Share {
     pub area: Name,
     /// Of which job of the rules file.
     pub job: Name,
+    /// Which job of that name: a number of its definition, so that panes of two definitions are never merged; 0 when
+    /// nobody said.
+    pub definition: u64,
     /// `[start, end)` in event time.
     pub window: Window,
     /// 0 when the pane closed; one more for each time late readings changed it.

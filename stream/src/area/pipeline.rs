@@ -1,13 +1,14 @@
 //! What is made of the rows of one area, use case by use case.
 
-use super::context::Context;
+use super::context::{Change, Context};
 use super::rollup::{Rollup, Told};
 use crate::counts::Fact;
 use crate::domain::tags::{Line, Missing, Route};
 use crate::domain::traffic::{Queue, Standing};
 use crate::outputs::Outputs;
 use crate::rule::{
-    About, AlertLife, AreaShareRule, Finding, JobRule, Lives, Output, Seen, ThresholdRule, Word, rule_of,
+    About, AlertLife, AreaShareRule, Finding, JobRule, Lives, Output, Seen, Successors, ThresholdRule, Word,
+    rule_of, why,
 };
 use minicbor::{Decode, Encode};
 use records::{Action, Aggregate, Device, Family, Name, Share, Sighting, Subject, Timestamp, Window};
@@ -102,8 +103,9 @@ impl Area {
 
     /// Shares of devices → user-defined jobs about areas.
     pub fn share(&mut self, share: &Share, context: &Context, out: &mut Outputs) {
-        let place = context.rules.jobs.iter().position(|job| job.id == share.job && job.area.is_some());
-        // Of a job that the rules no longer have.
+        let is_of = |job: &JobRule| job.id == share.job && [0, job.definition].contains(&share.definition);
+        let place = context.rules.jobs.iter().position(|job| is_of(job) && job.area.is_some());
+        // Of a job that the rules no longer have, or not yet, or otherwise.
         let Some(place) = place else { return out.count(Fact::Misplaced) };
         let Some(rule) = &context.rules.jobs[place].area else { return };
         self.advance_rollups(share.as_of, context, out);
@@ -154,6 +156,34 @@ impl Area {
         }
     }
 
+    /// Other rules hold from `at` on. The state of rules and jobs that are alike goes on; alerts of others end and say
+    /// why, and windows of other jobs are let go.
+    pub fn succeed(&mut self, change: &Change<'_>, at: Timestamp, out: &mut Outputs) {
+        self.advance(at, change.before, out);
+        let subject = Subject::Area(self.name.clone());
+        let (before, after) = (&change.before.rules, &change.after.rules);
+        let mut end = |rule: &ThresholdRule, life: AlertLife| {
+            let about = about(rule, &subject, &self.name);
+            life.withdraw(&about, why(rule, after), at).iter().for_each(|alert| out.alert_of(rule, alert));
+        };
+        let new_road = || Road { queue: Queue::new(self.name.clone()), life: AlertLife::default() };
+        let roads = std::mem::take(&mut self.roads);
+        self.roads = follow(roads, &change.to.queues, after.queues.len(), new_road, |place, road| {
+            end(&before.queues[place].alert, road.life);
+        });
+        let new_line = || Readers { route: Route::new(self.name.clone()), life: AlertLife::default() };
+        let lines = std::mem::take(&mut self.lines);
+        self.lines = follow(lines, &change.to.routes, after.routes.len(), new_line, |place, line| {
+            end(&before.routes[place].alert, line.life);
+        });
+        let shares = &change.to.area_shares;
+        self.lives.succeed(shares, |place, life| end(&before.area_shares[place].alert, life));
+        let place = |job: u32| u32::try_from(change.to.jobs.get(job as usize).copied().flatten()?).ok();
+        let rollups = std::mem::take(&mut self.rollups).into_iter();
+        self.rollups = rollups.filter_map(|(job, rollup)| Some((place(job)?, rollup))).collect();
+        self.rollups.sort_by_key(|(job, _)| *job);
+    }
+
     /// An operator acts on an alert of the area.
     pub fn act(&mut self, action: &Action, context: &Context, out: &mut Outputs) {
         self.advance(action.at, context, out);
@@ -193,7 +223,7 @@ impl Road {
                 words: &words,
             };
             if let Some(alert) = self.life.observe(&about(rule, &length.subject, area), &seen) {
-                out.alert(&alert);
+                out.alert_of(rule, &alert);
             }
         }
     }
@@ -218,10 +248,32 @@ impl Readers {
                 words: &[(Word::Reader, reader), (Word::Tags, tags)],
             };
             if let Some(alert) = self.life.observe(&about(rule, &count.subject, area), &seen) {
-                out.alert(&alert);
+                out.alert_of(rule, &alert);
             }
         }
     }
+}
+
+/// What each rule of the new set keeps: that of the old one that it is, or something new. `end` takes the rest. Where
+/// there is nothing, there is nobody whom the rules are about.
+fn follow<T>(
+    old: Vec<T>,
+    places: &Successors,
+    count: usize,
+    new: impl Fn() -> T,
+    mut end: impl FnMut(usize, T),
+) -> Vec<T> {
+    if old.is_empty() {
+        return old;
+    }
+    let mut kept: Vec<Option<T>> = (0..count).map(|_| None).collect();
+    for (place, one) in old.into_iter().enumerate() {
+        match places.get(place).copied().flatten() {
+            Some(to) => kept[to] = Some(one),
+            None => end(place, one),
+        }
+    }
+    kept.into_iter().map(|one| one.unwrap_or_else(&new)).collect()
 }
 
 /// Shows a window to a rule when it is told first: a revision would show an older time than the rule has seen.
@@ -245,7 +297,7 @@ fn judge_share(
     };
     let subject = Subject::Area(area.clone());
     if let Some(alert) = life.observe(&about(&rule.alert, &subject, area), &seen) {
-        out.alert(&alert);
+        out.alert_of(&rule.alert, &alert);
     }
 }
 

@@ -1,11 +1,13 @@
 //! What the area job reads beside ticks, and its order.
 
-use records::{Action, Aggregate, Device, Name, Record, Share, Sighting, Timestamp};
+use records::{Action, Aggregate, Device, Name, Record, Rules, Share, Sighting, Timestamp};
 use std::cmp::Ordering;
 
 /// A record that waits for its turn.
 #[derive(Clone, Debug)]
 pub enum Row {
+    /// Other rules hold.
+    Rules(Rules),
     /// A registry entry for the job of `area`, which it may have left.
     Device(Device, Name),
     /// A closed window of a device.
@@ -19,20 +21,22 @@ pub enum Row {
 }
 
 impl Row {
-    /// Which area it is about.
-    pub fn area(&self) -> &Name {
-        match self {
+    /// Which area it is about; none when about all.
+    pub fn area(&self) -> Option<&Name> {
+        Some(match self {
+            Row::Rules(_) => return None,
             Row::Device(_, area) => area,
             Row::Aggregate(row) => &row.area,
             Row::Share(row) => &row.area,
             Row::Sighting(row) => &row.area,
             Row::Action(action) => action.subject.name(),
-        }
+        })
     }
 
     /// Its place in ingest time: for a registry entry when the registry changed it, for an action when it was taken.
     pub fn as_of(&self) -> Timestamp {
         match self {
+            Row::Rules(rules) => rules.at,
             Row::Device(device, _) => device.updated_at,
             Row::Aggregate(row) => row.as_of,
             Row::Share(row) => row.as_of,
@@ -44,6 +48,7 @@ impl Row {
     /// Moves a row that came too late to where it can still be.
     pub fn set_as_of(&mut self, as_of: Timestamp) {
         match self {
+            Row::Rules(rules) => rules.at = as_of,
             Row::Device(device, _) => device.updated_at = as_of,
             Row::Aggregate(row) => row.as_of = as_of,
             Row::Share(row) => row.as_of = as_of,
@@ -57,6 +62,7 @@ impl Row {
     /// bring many of both in one instant, and a reader's progress must not run ahead of its sightings.
     pub fn order(&self, other: &Row) -> Ordering {
         let place = |row: &Row| match row {
+            Row::Rules(_) => (-1, Timestamp::MIN, 0),
             Row::Device(..) => (0, Timestamp::MIN, 0),
             Row::Sighting(row) => (1, row.last_seen, 0),
             Row::Aggregate(row) => (1, row.window.end, 1),
@@ -64,6 +70,7 @@ impl Row {
             Row::Action(_) => (2, Timestamp::MIN, 0),
         };
         place(self).cmp(&place(other)).then_with(|| match (self, other) {
+            (Row::Rules(a), Row::Rules(b)) => a.text.cmp(&b.text),
             (Row::Device(a, area_a), Row::Device(b, area_b)) => (area_a, &a.id).cmp(&(area_b, &b.id)),
             (Row::Aggregate(a), Row::Aggregate(b)) => {
                 let key = |row: &Aggregate| (row.window.start, row.revision);
@@ -92,8 +99,9 @@ impl Row {
 
     /// As it stands in a snapshot: a record and its area.
     pub fn into_record(self) -> (Name, Record) {
-        let area = self.area().clone();
+        let area = self.area().cloned().unwrap_or_default();
         let record = match self {
+            Row::Rules(rules) => Record::Rules(rules),
             Row::Device(device, _) => Record::Device(device),
             Row::Aggregate(row) => Record::Aggregate(row),
             Row::Share(row) => Record::Share(row),
@@ -106,6 +114,7 @@ impl Row {
     /// The row of a record for the job of `area`; `None` for kinds that are no rows.
     pub fn from_record(area: &str, record: Record) -> Option<Row> {
         match record {
+            Record::Rules(rules) => Some(Row::Rules(rules)),
             Record::Device(device) => Some(Row::Device(device, area.into())),
             Record::Aggregate(row) => Some(Row::Aggregate(row)),
             Record::Share(row) => Some(Row::Share(row)),

@@ -3,8 +3,19 @@
 use super::config::{DeviceConfig, Times};
 use super::watch::Watch;
 use crate::outputs::Partitions;
-use crate::rule::{Concern, QualityRule, Ruleset};
+use crate::rule::{Concern, QualityRule, Ruleset, Succession};
 use records::{Family, Quantity};
+use std::sync::Arc;
+
+/// Rules that follow others.
+pub struct Change<'c> {
+    /// What held.
+    pub before: &'c Context,
+    /// What holds from now on.
+    pub after: &'c Context,
+    /// What goes on.
+    pub to: Succession,
+}
 
 /// Configuration and rules.
 pub struct Context {
@@ -67,6 +78,20 @@ impl Context {
             has_order,
             tag_reads: Quantity::from_name("tag_reads"),
         }
+    }
+
+    /// The same by other rules, which were valid when they were heard.
+    pub fn with(self: &Arc<Context>, text: &str) -> Arc<Context> {
+        if *text == *self.rules.text {
+            return self.clone();
+        }
+        let rules = Ruleset::parse(text).expect("what is no ruleset is never heard");
+        Arc::new(Context::new(self.config.clone(), rules, self.partitions))
+    }
+
+    /// What changes when `after` holds instead.
+    pub fn change<'c>(&'c self, after: &'c Context) -> Change<'c> {
+        Change { before: self, after, to: Succession::new(&self.rules, &after.rules) }
     }
 
     /// The times of a family.

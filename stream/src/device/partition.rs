@@ -3,7 +3,7 @@
 //! Which devices share a partition is an accident, so nothing of a device's output depends on the others: they only
 //! decide how early it is written, never what, nor its `as_of`. `stream/README.md` explains the rules.
 
-use super::context::Context;
+use super::context::{Change, Context};
 use super::deadlines::Deadlines;
 use super::devices::{self, Devices};
 use super::duplicates::{Arrival, Gap};
@@ -13,7 +13,9 @@ use crate::index::Index;
 use crate::outputs::Outputs;
 use minicbor::decode::Error as DecodeError;
 use minicbor::{Decode, Decoder, Encode, Encoder};
-use records::{AccountItem, Action, Device, Name, Observation, Origin, Record, Subject, Tick, Timestamp};
+use records::{
+    AccountItem, Action, Device, Name, Observation, Origin, Record, Rules, Subject, Tick, Timestamp,
+};
 use std::time::Duration;
 
 /// Ticks for the area job are this far apart while records come.
@@ -126,12 +128,35 @@ impl Partition {
             | Record::Share(_)
             | Record::Alert(_)
             | Record::Quarantined(_)
+            | Record::Rules(_)
             | Record::Account(_) => {
                 out.count(Fact::Misplaced);
             }
         }
         self.expire_due(context, out);
         self.tell(number, is_tick, context, out);
+    }
+
+    /// Ingest time up to which nothing more can come before a record that tells this time.
+    pub fn settled(&self, time: Timestamp, context: &Context) -> Timestamp {
+        self.clock.max(time) - context.config.slack
+    }
+
+    /// Other rules hold from `rules.at` on, device by device, and the area job is told where.
+    pub fn succeed(&mut self, mut rules: Rules, change: &Change<'_>, out: &mut Outputs) {
+        out.count(Fact::RulesChanged);
+        self.expire_to(rules.at, change.before, out);
+        rules.at = self.place(rules.at, out);
+        out.rules(&rules);
+        for index in self.devices.numbers() {
+            let as_of = self.as_of(index, rules.at, out);
+            self.devices.get_mut(index).succeed(change, as_of, out);
+            let member = self.devices.get(index).entry().filter(|_| change.to.needs_members);
+            if let Some(entry) = member {
+                out.device_to_area(&Device { updated_at: rules.at, ..entry.clone() }, &entry.area);
+            }
+            self.schedule(index, change.after);
+        }
     }
 
     fn observation(&mut self, message: Observation, context: &Context, out: &mut Outputs) {
@@ -266,7 +291,10 @@ impl Partition {
 
     /// Lets the deadlines of all devices pass that no record to come can be before.
     fn expire_due(&mut self, context: &Context, out: &mut Outputs) {
-        let now = self.clock - context.config.slack;
+        self.expire_to(self.clock - context.config.slack, context, out);
+    }
+
+    fn expire_to(&mut self, now: Timestamp, context: &Context, out: &mut Outputs) {
         while let Some((at, index)) = self.deadlines.pop_due(now) {
             if self.devices.find(index).is_none_or(|device| device.scheduled != Some(at)) {
                 continue;

@@ -5,7 +5,8 @@ use super::pipeline::Whom;
 use crate::counts::Fact;
 use crate::outputs::Outputs;
 use crate::rule::{
-    AboutDevice, AboutReading, AlertLife, MOST_OCCURRENCES, PatternRule, Places, Seen, Word, rule_of,
+    AboutDevice, AboutReading, AlertLife, MOST_OCCURRENCES, PatternRule, Places, Seen, Successors, Word,
+    rule_of,
 };
 use minicbor::{Decode, Encode};
 use records::{
@@ -135,6 +136,19 @@ impl Patterns {
         let pattern = self.0.iter_mut().find(|pattern| pattern.rule as usize == place)?;
         let (rule, subject) = (&context.rules.patterns[place].alert, Subject::Device(whom.id.clone()));
         pattern.life.act(&whom.about(rule, &subject, &whom.area()), action, as_of)
+    }
+
+    /// Other rules hold. `end` takes what has no successor.
+    pub fn succeed(&mut self, successors: &Successors, mut end: impl FnMut(usize, AlertLife)) {
+        for mut pattern in std::mem::take(&mut self.0) {
+            match successors.get(pattern.rule as usize).copied().flatten() {
+                Some(place) => {
+                    pattern.rule = u32::try_from(place).expect("a rules file has few rules");
+                    self.0.push(pattern);
+                }
+                None => end(pattern.rule as usize, pattern.life),
+            }
+        }
     }
 
     /// Whether an alert is raised.
@@ -276,7 +290,7 @@ fn show(
         words: &[(Word::Times, &times)],
     };
     if let Some(alert) = life.observe(&whom.about(&rule.alert, &subject, &area), &seen) {
-        out.alert(&alert);
+        out.alert_of(&rule.alert, &alert);
     }
 }
 

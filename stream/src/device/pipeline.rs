@@ -1,13 +1,13 @@
 //! What is made of a device's closed windows and tag reads, use case by use case.
 
-use super::context::Context;
+use super::context::{Change, Context};
 use super::patterns::Patterns;
 use super::watch::Looked;
 use crate::counts::Fact;
 use crate::domain::tags::{Merger, Place};
 use crate::domain::{air, plant, weather};
 use crate::outputs::Outputs;
-use crate::rule::{About, Lives, Seen, ThresholdRule, Word, rule_of};
+use crate::rule::{About, AlertLife, Lives, Seen, ThresholdRule, Word, rule_of, why};
 use minicbor::{Decode, Encode};
 use records::{Action, Aggregate, Device, Family, Name, Observation, Position, Subject, Timestamp};
 
@@ -65,6 +65,24 @@ impl Whom<'_> {
             label: self.entry.map_or("", |entry| &entry.label),
             area,
             position: self.entry.and_then(|entry| entry.position),
+        }
+    }
+}
+
+impl Whom<'_> {
+    /// A rule is no more: its alert, if there is one, ends.
+    pub fn withdraw(
+        self,
+        life: AlertLife,
+        rule: &ThresholdRule,
+        change: &Change<'_>,
+        as_of: Timestamp,
+        out: &mut Outputs,
+    ) {
+        let (subject, area) = (Subject::Device(self.id.clone()), self.area());
+        let about = self.about(rule, &subject, &area);
+        if let Some(alert) = life.withdraw(&about, why(rule, &change.after.rules), as_of) {
+            out.alert_of(rule, &alert);
         }
     }
 }
@@ -162,6 +180,20 @@ impl Pipeline {
         Pipeline { lives: self.lives.into_raised(), ..Pipeline::default() }
     }
 
+    /// Other rules hold.
+    pub fn succeed(&mut self, whom: Whom<'_>, change: &Change<'_>, as_of: Timestamp, out: &mut Outputs) {
+        let rules = &change.before.rules.thresholds;
+        self.lives.succeed(&change.to.thresholds, |rule, life| {
+            whom.withdraw(life, &rules[rule], change, as_of, out);
+        });
+        let rules = &change.before.rules.patterns;
+        if let Some(patterns) = &mut self.patterns {
+            patterns.succeed(&change.to.patterns, |rule, life| {
+                whom.withdraw(life, &rules[rule].alert, change, as_of, out);
+            });
+        }
+    }
+
     /// When, in event time, [`Pipeline::advance`] has something to do.
     pub fn next_end(&self, context: &Context) -> Option<Timestamp> {
         let tag = self.tags.as_ref().and_then(|tags| tags.next_end(&context.rules.tags));
@@ -215,7 +247,7 @@ impl Pipeline {
             let seen = Seen { span, value, is_active, as_of, is_backfill, words };
             let about = whom.about(&rules[rule], &row.subject, &row.area);
             if let Some(alert) = self.lives.of(rule).observe(&about, &seen) {
-                out.alert(&alert);
+                out.alert_of(about.rule, &alert);
             }
             self.lives.forget_at_rest(rule);
         }

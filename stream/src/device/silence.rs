@@ -1,6 +1,6 @@
 //! Devices that fall silent: alerts on how long nothing has come, in ingest time, the one clock that goes on.
 
-use super::context::Context;
+use super::context::{Change, Context};
 use super::pipeline::Whom;
 use crate::outputs::Outputs;
 use crate::rule::{AlertLife, Lives, Seen, ThresholdRule, rule_of};
@@ -74,6 +74,14 @@ impl Silence {
         self.0.get_mut(rule)?.act(&whom.about(&rules[rule], &subject, &whom.area()), action, as_of)
     }
 
+    /// Other rules hold.
+    pub fn succeed(&mut self, whom: Whom<'_>, change: &Change<'_>, as_of: Timestamp, out: &mut Outputs) {
+        let rules = &change.before.rules.absences;
+        self.0.succeed(&change.to.absences, |rule, life| {
+            whom.withdraw(life, &rules[rule], change, as_of, out);
+        });
+    }
+
     /// How much silence it takes to reach the next level of a rule.
     fn next(&self, index: usize, rule: &ThresholdRule) -> Option<Duration> {
         let level = rule.levels.get(self.height(index))?;
@@ -99,7 +107,7 @@ impl Silence {
         let span = Window { start: at, end: at };
         let seen = Seen { span, value, is_active: true, as_of: at, is_backfill: false, words: &[] };
         if let Some(alert) = self.0.of(index).observe(&whom.about(rule, &subject, &area), &seen) {
-            out.alert(&alert);
+            out.alert_of(rule, &alert);
         }
     }
 }

@@ -3,6 +3,7 @@
 mod expiry;
 mod facts;
 mod rows;
+mod succession;
 
 use super::clock::{ClockModel, Verdict};
 use super::config::Times;

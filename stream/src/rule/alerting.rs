@@ -115,7 +115,7 @@ impl AlertLife {
 
     /// An operator says that they know. `None` when the action is for another alert, or changes nothing.
     pub fn act(&mut self, about: &About<'_>, action: &Action, as_of: Timestamp) -> Option<Alert> {
-        let open = self.open.as_deref_mut()?;
+        let open = self.open.as_deref_mut().filter(|_| !about.rule.is_shadow)?;
         let Verb::Acknowledge = action.verb;
         if open.id != action.alert || open.is_acknowledged {
             return None;
@@ -130,6 +130,16 @@ impl AlertLife {
     /// Whether it remembers nothing but how far it has looked.
     pub fn is_at_rest(&self) -> bool {
         self.open.is_none() && self.view.is_none() && self.ladder.is_at_rest()
+    }
+
+    /// The rule is no more, as of which we know at `as_of`: what is open ends, and says why.
+    pub fn withdraw(self, about: &About<'_>, why: &str, as_of: Timestamp) -> Option<Alert> {
+        let mut open = *self.open?;
+        open.transition += 1;
+        let label = if about.label.is_empty() { about.subject.name() } else { about.label };
+        open.text = format!("{label}: over, because {why}");
+        let at = as_of.max(open.opened_at);
+        Some(open.transition(about, AlertState::Cleared, at, as_of))
     }
 
     /// How many levels of the rule are on.

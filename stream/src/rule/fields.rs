@@ -2,6 +2,7 @@
 
 use super::places::Places;
 use crate::expression::Fault;
+use crate::fnv::fnv1a;
 use std::cell::RefCell;
 use std::fmt;
 use std::time::Duration;
@@ -91,6 +92,11 @@ impl<'p> Fields<'p> {
         self.table.contains_key(key)
     }
 
+    /// A number of what has not been taken yet: the same for tables that say the same, whatever the order of their keys.
+    pub(super) fn fingerprint(&self) -> u64 {
+        fnv1a(self.table.to_string().bytes())
+    }
+
     /// Every key, with its string.
     pub(super) fn texts(&mut self) -> Vec<(String, String)> {
         let keys: Vec<String> = self.table.keys().cloned().collect();
@@ -121,6 +127,15 @@ impl<'p> Fields<'p> {
         match number {
             Some(number) if number >= least => number,
             _ => self.expected(key, found.as_ref(), &format!("a whole number of at least {least}")),
+        }
+    }
+
+    /// True or false; false when it is not there.
+    pub(super) fn claim(&mut self, key: &str) -> bool {
+        match self.table.remove(key) {
+            None => false,
+            Some(Value::Boolean(claim)) => claim,
+            found => self.expected(key, found.as_ref(), "true or false"),
         }
     }
 

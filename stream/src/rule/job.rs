@@ -20,6 +20,8 @@ use std::time::Duration;
 pub struct JobRule {
     /// Its name in problems.
     pub id: Name,
+    /// Tells it from other definitions under that name; never 0.
+    pub definition: u64,
     /// Whose windows it reads instead of readings.
     pub source: Option<Source>,
     /// Jobs that read its windows: places among the jobs, all behind its own.
@@ -98,6 +100,7 @@ const UNITS: &[(&str, CalendarUnit)] =
 impl JobRule {
     /// Reads a job; `before`: those that stand before it.
     pub(super) fn read(mut fields: Fields<'_>, before: &mut [JobRule]) -> JobRule {
+        let definition = fields.fingerprint().max(1);
         let from = [("observations", false), ("aggregates", true)];
         let is_chained = fields.has("from") && fields.choice("from", &from);
         if fields.has("into") {
@@ -127,6 +130,7 @@ impl JobRule {
         let (id, readers) = (fields.text("id").into(), Vec::new());
         let mut job = JobRule {
             id,
+            definition,
             source: None,
             readers,
             concerns,
@@ -145,6 +149,7 @@ impl JobRule {
 
     /// A roll-up of the mean of one quantity of one family that tells nothing: a rule looks at it.
     pub(super) fn of_area(fields: &mut Fields<'_>, id: Name, family: Family) -> JobRule {
+        let definition = fields.fingerprint().max(1);
         let windowing = read_windowing(fields.table("window"));
         let area = AreaRule::read(fields, &windowing);
         let concerns = Family::ALL.map(|known| if known == family { Concern::All } else { Concern::None });
@@ -159,6 +164,7 @@ impl JobRule {
             id,
             source: None,
             readers: Vec::new(),
+            definition,
             concerns,
             windowing,
             area: Some(area),

@@ -1,6 +1,6 @@
 //! The alerts of one device, one for each rule that has looked at it.
 
-use super::AlertLife;
+use super::{AlertLife, Successors};
 use minicbor::{Decode, Encode};
 
 /// By rule, in the order in which the rules first looked.
@@ -57,6 +57,16 @@ impl Lives {
     pub fn into_raised(mut self) -> Lives {
         self.0.retain(|life| life.life.height() > 0);
         self
+    }
+
+    /// Other rules hold. `end` takes what has no successor.
+    pub fn succeed(&mut self, places: &Successors, mut end: impl FnMut(usize, AlertLife)) {
+        for Life { rule, life } in std::mem::take(&mut self.0) {
+            match places.get(rule as usize).copied().flatten() {
+                Some(place) => *self.of(place) = life,
+                None => end(rule as usize, life),
+            }
+        }
     }
 
     /// The rules whose alerts are raised.

@@ -10,12 +10,15 @@ use super::pattern::PatternRule;
 use super::quality::{QualityRule, WAIT};
 use super::threshold::ThresholdRule;
 use records::{Family, Name, Quantity};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::time::Duration;
 
 /// Every rule of the stream stage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ruleset {
+    /// The file that they were read from.
+    pub text: Name,
     /// Length of the tumbling window per family.
     pub windows: Windows,
     /// When an hour of PM2.5 is enough for an index.
@@ -147,6 +150,7 @@ impl Ruleset {
         validate_outputs(&ruleset, &fields);
         validate_qualities(&ruleset, &fields);
         validate_places(&ruleset, &fields);
+        ruleset.text = text.into();
         ruleset.jobs.extend(ruleset.area_shares.iter().map(|rule| rule.job.clone()));
         fields.finish();
         problems.into_result(ruleset, text)
@@ -167,6 +171,42 @@ impl Ruleset {
 }
 
 impl Ruleset {
+    /// The parts of the file by kind and id, as words that are the same for parts that are alike.
+    pub fn parts(&self) -> BTreeMap<String, String> {
+        fn named<T: Debug>(kind: &str, rules: &[T], id: impl Fn(&T) -> &Name) -> Vec<(String, String)> {
+            rules.iter().map(|rule| (format!("{kind} {}", id(rule)), format!("{rule:?}"))).collect()
+        }
+        let single = [
+            ("windows", format!("{:?}", self.windows)),
+            ("air", format!("{:?}", self.air)),
+            ("rain", format!("{:?}", self.rain)),
+            ("plant", format!("{:?}", self.plant)),
+            ("tags", format!("{:?}", self.tags)),
+            ("quality", format!("{:?}", self.qualities)),
+            ("places", format!("{:?}", self.places)),
+        ];
+        let single = single.into_iter().map(|(name, part)| (name.to_owned(), part));
+        let told: Vec<_> = self.jobs.iter().filter(|job| !job.outputs.is_empty()).collect();
+        single
+            .chain(named("threshold", &self.thresholds, |rule| &rule.id))
+            .chain(named("absence", &self.absences, |rule| &rule.id))
+            .chain(named("queue", &self.queues, |rule| &rule.alert.id))
+            .chain(named("route", &self.routes, |rule| &rule.alert.id))
+            .chain(named("pattern", &self.patterns, |rule| &rule.alert.id))
+            .chain(named("area_share", &self.area_shares, |rule| &rule.alert.id))
+            .chain(named("job", &told, |job| &job.id))
+            .collect()
+    }
+
+    /// Every rule that raises alerts.
+    pub fn alerting(&self) -> impl Iterator<Item = &ThresholdRule> {
+        let of_areas = self.queues.iter().map(|rule| &rule.alert);
+        let of_areas = of_areas.chain(self.routes.iter().map(|rule| &rule.alert));
+        let of_areas = of_areas.chain(self.area_shares.iter().map(|rule| &rule.alert));
+        let patterns = self.patterns.iter().map(|rule| &rule.alert);
+        self.thresholds.iter().chain(&self.absences).chain(patterns).chain(of_areas)
+    }
+
     /// How long a value may wait at most to be judged, ingest time.
     pub fn longest_wait(&self) -> Duration {
         let waits = self.qualities.iter().filter_map(|rule| Some(rule.spike?.wait));

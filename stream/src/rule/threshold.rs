@@ -33,6 +33,8 @@ pub struct ThresholdRule {
     pub text: Template,
     /// What they read when it has ended.
     pub cleared: Template,
+    /// It runs beside the others, and nobody is told.
+    pub is_shadow: bool,
     /// Standard and clause; says "(configuration)" when the numbers are ours to choose.
     pub source: Name,
 }
@@ -196,6 +198,7 @@ fn read_common(
         gap,
         text: read_template(fields, "text", words),
         cleared: read_template(fields, "cleared", words),
+        is_shadow: fields.claim("shadow"),
         source: read_source(fields),
     }
 }

@@ -57,9 +57,10 @@ pub fn calm() -> Disturbance {
 }
 
 /// The built-in rules, and a user-defined job of every windowing.
+pub const RULES: &str = concat!(include_str!("../../rules/default.toml"), include_str!("jobs.toml"));
+
 fn rules() -> Ruleset {
-    let text = concat!(include_str!("../../rules/default.toml"), include_str!("jobs.toml"));
-    Ruleset::parse(text).unwrap_or_else(|problems| panic!("{problems:#?}"))
+    Ruleset::parse(RULES).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
 /// Runs the device job, then the area job, each started again after every failure.

@@ -29,6 +29,7 @@ impl Chance {
 }
 
 /// What is appended, in order: when, under which key, what.
+#[derive(Clone)]
 pub struct Input {
     /// When it is appended.
     pub at: i64,
@@ -222,6 +223,10 @@ pub async fn append(log: &impl Producer, inputs: &[Input], mut chance: Chance) {
     let mut batches = vec![Batch::new(); partitions as usize];
     let tick = |at| Record::Tick(Tick { at: Timestamp(at), source: 0, sources: 1 });
     for Input { at, key, record } in inputs {
+        if let Record::Rules(_) = record {
+            batches.iter_mut().for_each(|batch| batch.push_with(b"", |to| record.encode(to)));
+            continue;
+        }
         let partition = partition_of(key.as_bytes(), partitions) as usize;
         batches[partition].push_with(key.as_bytes(), |to| record.encode(to));
         let lucky = chance.below(u64::from(partitions) * 3) as usize;

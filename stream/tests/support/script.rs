@@ -2,7 +2,7 @@
 
 use records::{
     Action, AlertState, Body, Device, Family, Limit, LimitKind, Observation, Origin, Quantity, Reading,
-    Record, Severity, Subject, TagRead, Tick, Timestamp, Topic, Verb,
+    Record, Rules, Severity, Subject, TagRead, Tick, Timestamp, Topic, Verb,
 };
 use std::collections::BTreeMap;
 use stream::rule::Ruleset;
@@ -31,6 +31,8 @@ pub struct Stage {
     area: AreaJob,
     config: DeviceConfig,
     rules: String,
+    /// After all changes while records came.
+    latest_rules: String,
     now: Timestamp,
     shown: Vec<String>,
     counts: Counts,
@@ -41,7 +43,8 @@ impl Default for Stage {
         let (config, rules) = (DeviceConfig::default(), DEFAULT_RULES.to_owned());
         let (device, area) = jobs(&config, &rules);
         let shown = vec!["windows".into(), "alerts".into(), "sightings".into()];
-        Stage { device, area, config, rules, now: Timestamp(MIDNIGHT), shown, counts: Counts::default() }
+        let (latest_rules, now, counts) = (rules.clone(), Timestamp(MIDNIGHT), Counts::default());
+        Stage { device, area, config, rules, latest_rules, now, shown, counts }
     }
 }
 
@@ -99,8 +102,22 @@ impl Stage {
                 }
                 let rule = line.trim_start_matches(kind).trim().replace("; ", "\n");
                 self.rules += &format!("[[{kind}]]\n{rule}\n");
+                self.latest_rules = self.rules.clone();
                 (self.device, self.area) = jobs(&self.config, &self.rules);
                 Vec::new()
+            }
+            ["change", at, ..] => {
+                let change = line.splitn(3, ' ').nth(2).expect("old => new");
+                let (old, new) = change.split_once(" => ").expect("old => new");
+                let text = self.latest_rules.replace(old, new);
+                assert_ne!(text, self.latest_rules, "{line}");
+                self.change_rules(time(at), text)
+            }
+            ["remove", kind, id, at] => {
+                let mut table: toml::Table = self.latest_rules.parse().expect("TOML");
+                let rules = table.get_mut(*kind).and_then(toml::Value::as_array_mut).expect("a kind");
+                rules.retain(|rule| rule["id"].as_str() != Some(id));
+                self.change_rules(time(at), table.to_string())
             }
             ["restart"] => {
                 self.restart();
@@ -119,6 +136,12 @@ impl Stage {
             ["ack", alert, "by", actor, "at", at] => self.acknowledge(alert, actor, time(at)),
             _ => panic!("no such line: {line}"),
         }
+    }
+
+    /// The jobs are still built from the old ones: what holds is in their state.
+    fn change_rules(&mut self, at: Timestamp, text: String) -> Vec<String> {
+        let replaces = std::mem::replace(&mut self.latest_rules, text.clone());
+        self.record(Record::Rules(Rules { at, text, replaces }))
     }
 
     fn message(&mut self, at: &str, device: &str, rest: &[&str], body: fn(&[&str]) -> Body) -> Vec<String> {
@@ -296,6 +319,7 @@ impl Stage {
                 }
                 ("ledger", line)
             }
+            Record::Rules(rules) => ("rules", format!("rules hold from {}", clock(rules.at))),
             Record::Action(_) | Record::Quarantined(_) => panic!("not written by a job"),
         };
         self.shown.iter().any(|shown| shown == what).then(|| format!("out {line}"))

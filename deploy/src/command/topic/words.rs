@@ -54,6 +54,9 @@ fn said(record: Record) -> (&'static str, Value) {
                 "revision": share.revision, "as_of": share.as_of.millis(), "values": hexadecimal(&share.values),
             }),
         ),
+        Record::Rules(rules) => {
+            ("rules", json!({ "at": rules.at.millis(), "text": rules.text, "replaces": rules.replaces }))
+        }
         Record::Account(account) => {
             let counts = AccountItem::ALL.map(|(item, name)| (name, account.counts.of(item)));
             (

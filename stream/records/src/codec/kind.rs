@@ -26,6 +26,8 @@ pub enum Kind {
     Account = 8,
     /// [`crate::Share`].
     Share = 9,
+    /// [`crate::Rules`].
+    Rules = 10,
     /// [`crate::Alert`]: JSON, so its number never stands on the log.
     Alert = 0,
 }
@@ -52,6 +54,7 @@ impl Kind {
             7 => Some(Kind::Quarantined),
             8 => Some(Kind::Account),
             9 => Some(Kind::Share),
+            10 => Some(Kind::Rules),
             _ => None,
         }
     }

@@ -18,6 +18,7 @@ impl Share {
         map.field(6, &after(self.window.end, self.as_of));
         map.unless(7, &self.revision, &0);
         map.field(8, &self.values);
+        map.unless(9, &self.definition, &0);
     }
 }
 
@@ -27,5 +28,6 @@ pub(super) fn read(map: &mut MapReader<'_, '_>) -> Result<Share, DecodeError> {
     let end = at(start, map.field(5)?);
     let as_of = at(end, map.field(6)?);
     let window = Window { start, end };
-    Ok(Share { device, area, job, window, revision: map.or(7, 0)?, values: map.field(8)?, as_of })
+    let (revision, values, definition) = (map.or(7, 0)?, map.field(8)?, map.or(9, 0)?);
+    Ok(Share { device, area, job, definition, window, revision, values, as_of })
 }

@@ -8,7 +8,7 @@ use expect_test::{Expect, ExpectFile, expect, expect_file};
 use records::{
     Account, AccountCounts, AccountItem, Action, Aggregate, Alert, AlertState, Body, Crs, DecodeError,
     Device, Family, Flag, Limit, LimitKind, Name, Observation, Passage, Position, Quality, Quantity,
-    Quarantined, Reading, Reason, Record, Severity, Share, Sighting, StatedPosition, Status, Subject,
+    Quarantined, Reading, Reason, Record, Rules, Severity, Share, Sighting, StatedPosition, Status, Subject,
     TagRead, Test, Tick, Timestamp, UseCase, VehicleClass, Verb, Window,
 };
 
@@ -246,13 +246,33 @@ fn share() {
     let window = Window { start: EVENT, end: Timestamp(EVENT.0 + 60_000) };
     let (device, area, job) = ("probe-1".into(), "north".into(), "district".into());
     let as_of = Timestamp(EVENT.0 + 70_000);
+    let (revision, values) = (2, vec![0x80]);
+    let share = Share { device, area, job, definition: 0, window, revision, values, as_of };
     check(
-        &Record::Share(Share { device, area, job, window, revision: 2, values: vec![0x80], as_of }),
+        &Record::Share(share.clone()),
         &expect_file!["../golden/share_v1.hex"],
         cbor!([1, 9, {
             1 => "probe-1", 2 => "north", 3 => "district", 4 => EVENT.0, 5 => 60_000, 6 => 10_000, 7 => 2,
             8 => Value::Bytes(vec![0x80]),
         }]),
+    );
+    check(
+        &Record::Share(Share { definition: 300, ..share }),
+        &expect_file!["../golden/share_defined_v1.hex"],
+        cbor!([1, 9, {
+            1 => "probe-1", 2 => "north", 3 => "district", 4 => EVENT.0, 5 => 60_000, 6 => 10_000, 7 => 2,
+            8 => Value::Bytes(vec![0x80]), 9 => 300,
+        }]),
+    );
+}
+
+#[test]
+fn rules() {
+    let (text, replaces) = ("[air]\n".to_owned(), "[rain]\n".to_owned());
+    check(
+        &Record::Rules(Rules { at: EVENT, text, replaces }),
+        &expect_file!["../golden/rules_v1.hex"],
+        cbor!([1, 10, { 1 => EVENT.0, 2 => "[air]\n", 3 => "[rain]\n" }]),
     );
 }
 

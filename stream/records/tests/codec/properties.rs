@@ -42,6 +42,7 @@ proptest! {
             Record::Quarantined(_) => Kind::Quarantined,
             Record::Account(_) => Kind::Account,
             Record::Share(_) => Kind::Share,
+            Record::Rules(_) => Kind::Rules,
         };
         prop_assert_eq!(Kind::of(&bytes), Some(expected));
     }

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use records::{
     Account, AccountCounts, AccountItem, Action, Aggregate, Alert, AlertState, Body, Crs, Device, Family,
     Flag, Limit, LimitKind, Name, Observation, Passage, Position, Quality, Quantity, Quarantined, Reading,
-    Reason, Record, Severity, Share, Sighting, StatedPosition, Status, Subject, TagRead, Tick, Timestamp,
-    UseCase, VehicleClass, Verb, Window,
+    Reason, Record, Rules, Severity, Share, Sighting, StatedPosition, Status, Subject, TagRead, Tick,
+    Timestamp, UseCase, VehicleClass, Verb, Window,
 };
 
 pub fn record() -> impl Strategy<Value = Record> {
@@ -21,6 +21,7 @@ pub fn record() -> impl Strategy<Value = Record> {
         2 => alert().prop_map(|alert| Record::Alert(Box::new(alert))).boxed(),
         1 => account().prop_map(Record::Account).boxed(),
         1 => share().prop_map(Record::Share).boxed(),
+        1 => rules().prop_map(Record::Rules).boxed(),
         1 => quarantined().prop_map(Record::Quarantined).boxed(),
     ]
 }
@@ -182,12 +183,16 @@ fn account() -> impl Strategy<Value = Account> {
 
 fn share() -> impl Strategy<Value = Share> {
     let names = (name(), name(), name());
-    (names, (time(), time(), time()), any::<u32>(), vec(any::<u8>(), 0..300)).prop_map(
-        |((device, area, job), (start, end, as_of), revision, values)| {
+    (names, (time(), time(), time()), any::<u32>(), vec(any::<u8>(), 0..300), any::<u64>()).prop_map(
+        |((device, area, job), (start, end, as_of), revision, values, definition)| {
             let window = Window { start, end };
-            Share { device, area, job, window, revision, values, as_of }
+            Share { device, area, job, definition, window, revision, values, as_of }
         },
     )
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    (time(), ".{0,300}", ".{0,300}").prop_map(|(at, text, replaces)| Rules { at, text, replaces })
 }
 
 fn tick() -> impl Strategy<Value = Tick> {

@@ -10,7 +10,7 @@ mod spans;
 mod tally;
 
 use super::config::Times;
-use crate::rule::{JobRule, Windowing};
+use crate::rule::{JobRule, Successors, Windowing};
 pub use concerned::Concerned;
 use counted::Counted;
 use minicbor::{Decode, Encode};
@@ -152,6 +152,18 @@ impl Jobs {
             self.pass_on(passed, Timestamp::MIN, rules, tell);
             place += 1;
         }
+    }
+
+    /// Other rules hold. What has no successor is let go.
+    pub fn succeed(&mut self, places: &Successors) {
+        self.0.retain_mut(|running| match places.get(running.job as usize).copied().flatten() {
+            Some(place) => {
+                running.job = u32::try_from(place).expect("a rules file has few jobs");
+                true
+            }
+            None => false,
+        });
+        self.0.sort_by_key(|running| running.job);
     }
 
     /// The first end that is still to come, event time.

@@ -26,6 +26,7 @@ pub fn write(whom: Whom<'_>, told: &Told<'_>, as_of: Timestamp, context: &Contex
     } else if !whom.area().is_empty() {
         let values = minicbor::to_vec(values).expect("a Vec takes everything");
         let (device, area, job) = (whom.id.clone(), whom.area(), rule.id.clone());
-        out.share(&Share { device, area, job, window, revision, values, as_of });
+        let definition = rule.definition;
+        out.share(&Share { device, area, job, definition, window, revision, values, as_of });
     }
 }

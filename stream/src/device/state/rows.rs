@@ -23,6 +23,15 @@ pub fn give(
     }
 }
 
+/// Gives out a window as it stands, which no rule looks at.
+pub fn give_alone(pane: &mut Pane, whom: Whom<'_>, as_of: Timestamp, context: &Context, out: &mut Outputs) {
+    let span = pane.span();
+    for cell in pane.cells_mut() {
+        out.count(Fact::WindowClosed);
+        out.aggregate(&row(whom, span, cell, as_of, context));
+    }
+}
+
 /// Gives out again what late readings changed, by quantity.
 pub fn revise(
     pane: &mut Pane,

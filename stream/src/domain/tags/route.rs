@@ -121,20 +121,26 @@ impl Route {
     pub fn register(&mut self, device: &Device, as_of: Timestamp) {
         let known = self.readers.iter().find(|reader| reader.device == device.id);
         let progress = known.map_or_else(|| Progress::new(as_of), |known| known.progress.clone());
-        self.remove(&device.id);
+        self.readers.retain(|reader| reader.device != device.id);
         if !device.is_enabled {
-            return;
+            return self.forget_zones();
         }
         let label = if device.label.is_empty() { device.id.clone() } else { device.label.clone() };
         let (rank, device) = (device.rank, device.id.clone());
         let place = self.readers.partition_point(|other| (other.rank, &other.device) < (rank, &device));
         self.readers.insert(place, Reader { rank, device, label, progress });
         self.zones.entry(rank).or_default();
+        self.forget_zones();
     }
 
     /// A reader has left the line. Call [`Route::advance`] first.
     pub fn remove(&mut self, device: &Name) {
         self.readers.retain(|reader| reader.device != *device);
+        self.forget_zones();
+    }
+
+    /// A zone without a reader is none.
+    fn forget_zones(&mut self) {
         let ranks: BTreeSet<u32> = self.readers.iter().map(|reader| reader.rank).collect();
         self.zones.retain(|rank, _| ranks.contains(rank));
     }

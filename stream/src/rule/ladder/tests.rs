@@ -27,6 +27,7 @@ pub(super) fn rule(levels: &[(f64, f64)], on: u64, off: u64, gap: u64) -> Thresh
         gap: Duration::from_millis(gap),
         text: Template::default(),
         cleared: Template::default(),
+        is_shadow: false,
         source: "".into(),
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub(super) fn read(fields: &mut Fields<'_>) -> Ruleset {
     Ruleset {
+        text: Name::default(),
         windows: read_windows(fields.table("windows")),
         air: read_air(fields.table("air")),
         rain: read_rain(fields.table("rain")),
