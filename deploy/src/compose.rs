@@ -117,7 +117,7 @@ impl Sluice {
 
                 // ### Results: observations, aggregates, alerts → the gateway's subscribers.
                 let whence = match (&spool, &cluster) {
-                    (Some(_), Some(cluster)) => Whence::Cluster(cluster.clone()),
+                    (Some(_), Some(cluster)) => Whence::Cluster(Box::new(cluster.clone())),
                     _ => Whence::Log(log.clone()),
                 };
                 results::start(&mut site, whence, gateway.fanout, gateway.metrics).await?;

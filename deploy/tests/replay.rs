@@ -30,8 +30,11 @@ fn replay(folder: &Folder, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("one JSON object")
 }
 
-/// Bytes of what was written before `to`, in order, by topic, key and whom they are about.
-fn written(log: &Path, to: Timestamp) -> BTreeMap<(&'static str, Vec<u8>, String), Vec<Vec<u8>>> {
+/// Bytes of what was written, in order, by topic, key and whom they are about.
+type Written = BTreeMap<(&'static str, Vec<u8>, String), Vec<Vec<u8>>>;
+
+/// What was written before `to`.
+fn written(log: &Path, to: Timestamp) -> Written {
     let mut found: BTreeMap<_, Vec<Vec<u8>>> = BTreeMap::new();
     for topic in [Topic::Observations, Topic::Aggregates, Topic::Alerts] {
         let selection = Selection { topic, partition: None, from: 0, limit: u64::MAX };

@@ -65,7 +65,7 @@ fn changed(inputs: &[Input], percent: usize, text: &str) -> (Vec<Input>, Timesta
     ([before, &[change], after].concat(), at)
 }
 
-fn alerts<'o>(output: &'o Output, is_meant: impl Fn(&str) -> bool) -> Vec<&'o Alert> {
+fn alerts(output: &Output, is_meant: impl Fn(&str) -> bool) -> Vec<&Alert> {
     output.alerts.values().flatten().filter(|alert| is_meant(&alert.rule)).collect()
 }
 

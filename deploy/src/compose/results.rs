@@ -37,7 +37,7 @@ enum Broken {
 /// Where the results are: in this process's own log, or, of a gateway with a spool, in the cluster.
 pub(super) enum Whence {
     Log(Engine),
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
 }
 
 /// Starts it, when the configuration asks for it; a log keeps nothing for one that it doesn't ask for.

@@ -216,7 +216,9 @@ impl<'c> Session<'c> {
         self.conn.execute("DELETE FROM offsets WHERE kind = ?1 AND reader = ?2", key)?;
         match reader {
             ReaderName::Job(job) => self.conn.execute("DELETE FROM snapshots WHERE job = ?1", [job])?,
-            ReaderName::Group(group) => self.conn.execute("DELETE FROM standing_notes WHERE reader = ?1", [group])?,
+            ReaderName::Group(group) => {
+                self.conn.execute("DELETE FROM standing_notes WHERE reader = ?1", [group])?
+            }
         };
         draft.positions.retain(|(_, name), _| name != reader);
         draft.notes.retain(|(_, name), _| name != reader);

@@ -487,7 +487,7 @@ fn what_is_refused_and_why() {
     check("83 00 03 a1 01 00", malformed("version 0"));
     check("82 01 03", malformed("not an array of three"));
     check("9f 01 03 a1 01 00 ff", malformed("not an array of three"));
-    check("83 01 0a a0", malformed("no kind 10"));
+    check("83 01 0b a0", malformed("no kind 11"));
     check("83 01 00 a0", malformed("no kind 0"));
     check("83 01 03 a1 01 00 00", malformed("bytes behind its end"));
     check("83 01 03 a0", malformed("field 1 is missing"));
