@@ -52,6 +52,7 @@ fn run(start: i64, partitions: u32, workers: u32, kills: u32) -> (BTreeSet<(Name
     for kill in 1..=kills as usize {
         // Somewhere behind each share of the flood, so that every kill hits it in its middle.
         while delivered() < total * kill / (kills as usize + 2) {
+            assert!(threads.iter().all(|thread| !thread.is_finished()), "a device ended before kill {kill}");
             std::thread::sleep(Duration::from_millis(1));
         }
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
