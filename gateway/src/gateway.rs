@@ -2,7 +2,7 @@
 
 use crate::announce::Announcer;
 use crate::identity::{Denial, Roster};
-use crate::kept::{Absence, Kept, Over};
+use crate::kept::{Kept, Over};
 use crate::listener::Door;
 use crate::normalize::start_of;
 use crate::outage::{Closed, Outage, until_durable};
@@ -56,7 +56,7 @@ pub async fn run<P: Producer, D: Directory>(
     let gate = Arc::new(Gate::new(parts, stop.child_token())?);
     let devices = refresh(&gate).await.map_err(GatewayError::Registry)?;
     tracing::info!(devices = devices.len(), "registry read");
-    restore(&gate).await?;
+    state::take_up(&gate).await?;
 
     let sessions = TaskTracker::new();
     if gate.shed.may_be() {
@@ -64,9 +64,9 @@ pub async fn run<P: Producer, D: Directory>(
     }
     let (changed, changes) = unbounded_channel();
     let mut beside = JoinSet::new();
-    let fanout = gate.fanout.clone();
     // In a task of its own, so that subscribers keep nobody waiting; it ends with this set.
-    beside.spawn(async move { fanout.run().await });
+    let carrying = gate.clone();
+    beside.spawn(async move { carrying.fanout.run(|notes| carrying.note(notes)).await });
     for tls in certificates(&listeners) {
         beside.spawn(watch_certificates(gate.clone(), tls));
     }
@@ -171,6 +171,18 @@ impl<P: Producer> Gate<P> {
         until_durable(offer, &self.outage).await.inspect_err(|Closed| self.log_closed.cancel())
     }
 
+    /// Notes in a task of its own.
+    pub(crate) fn note_later(&self, notes: Vec<Note>) {
+        if notes.is_empty() {
+            return;
+        }
+        let (store, outage, closed) = (self.store.clone(), self.outage.clone(), self.log_closed.clone());
+        self.testaments.spawn(async move {
+            let offer = || store.append(Vec::new(), notes.clone());
+            until_durable(offer, &outage).await.inspect_err(|Closed| closed.cancel())
+        });
+    }
+
     /// Nothing is kept any more of sessions that are over, and their wills are published; in tasks of their own.
     pub(crate) fn bury(self: &Arc<Self>, over: impl IntoIterator<Item = Over>) {
         let mut removals = Vec::new();
@@ -178,10 +190,7 @@ impl<P: Producer> Gate<P> {
             removals.push(Note::RemoveUnder { prefix: key::session(number) });
             self.execute(testament);
         }
-        if !removals.is_empty() {
-            let gate = self.clone();
-            self.testaments.spawn(async move { gate.note(removals).await });
-        }
+        self.note_later(removals);
     }
 
     /// Whether one more line about a single client may be logged now.
@@ -196,21 +205,6 @@ impl<P: Producer> Gate<P> {
             tracing::warn!(user, why = Refusal::Denied(denial).name(), "a device was not let in");
         }
     }
-}
-
-/// Takes up the sessions of an earlier process.
-async fn restore<P: Producer>(gate: &Arc<Gate<P>>) -> Result<(), GatewayError> {
-    let restored = state::restore(&*gate.store, (gate.clock)()).await;
-    let restored = restored.map_err(|source| GatewayError::Sessions { place: gate.store.place(), source })?;
-    gate.note(restored.changes).await.map_err(|Closed| GatewayError::LogClosed)?;
-    gate.numbers.go_on(restored.last_number);
-    let count = restored.sessions.len();
-    for session in restored.sessions {
-        let absence = Absence { number: session.number, received: session.received, subscriber: None };
-        gate.bury(gate.kept.put(&session.client, absence, None, session.expiry, gate.sessions.now()));
-    }
-    tracing::info!(sessions = count, "sessions taken up");
-    Ok(())
 }
 
 /// Reads what has changed in the registry, and cuts the sessions that it ends.
@@ -300,7 +294,8 @@ async fn sweep<P: Producer>(gate: &Arc<Gate<P>>) {
         }
         if gate.sessions.now().is_multiple_of(PURGE_TICKS) {
             gate.bury(gate.kept.purge(gate.sessions.now()));
-            gate.fanout.purge((gate.clock)());
+            let expired = gate.fanout.purge((gate.clock)());
+            gate.note_later(expired.iter().map(state::release).collect());
             gate.rates.purge();
         }
     }

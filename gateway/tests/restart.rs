@@ -203,3 +203,97 @@ async fn a_session_that_ends_with_its_connection_costs_no_note() {
     assert_eq!(site.log.noted(), before);
     site.close().await;
 }
+
+/// PUBLISH of QoS 1 with RETAIN of MQTT 5, worth something for as long as it says.
+fn retained(topic: &str, id: u8, payload: &[u8], expiry: Option<u32>) -> Vec<u8> {
+    let properties = expiry.map_or(vec![0], |it| [&[5, 0x02][..], &it.to_be_bytes()].concat());
+    packet(0x33, &[&string(topic)[..], &[0, id], &properties, payload].concat())
+}
+
+/// What the device d-1 finds retained, of its own topics.
+async fn found(site: &Site) -> Vec<(String, Vec<u8>)> {
+    let mut wire = greet(site, &connect("reader", 0, "d-1", PASSWORD), CONNACK).await;
+    wire.send(&[packet(0x82, &[&[0, 1][..], &string("up/d-1/#"), &[0]].concat()), PINGREQ.to_vec()].concat())
+        .await;
+    let (mut found, mut pings) = (Vec::new(), 0);
+    // What was retained stands in front of the second answer to PINGREQ.
+    while pings < 2 {
+        let head = wire.read(2).await;
+        let body = wire.read(head[1].into()).await;
+        match head[0] {
+            0x90 => {}
+            0xd0 => {
+                pings += 1;
+                wire.send(&PINGREQ).await;
+            }
+            kind => {
+                assert_eq!(kind, 0x31);
+                let len = usize::from(body[1]) + 2;
+                found.push((String::from_utf8(body[2..len].to_vec()).expect("a topic is text"), body[len..].to_vec()));
+            }
+        }
+    }
+    found
+}
+
+async fn connected_5(site: &Site) -> Wire {
+    let mut wire = site.dial().await;
+    let body = [&string("MQTT")[..], &[5, 0xc2, 0, 0, 0]].concat();
+    wire.send(&packet(0x10, &[body, string("d-1"), string("d-1"), string(PASSWORD)].concat())).await;
+    wire.expect_connack_v5().await;
+    wire
+}
+
+#[tokio::test]
+async fn what_is_retained_is_there_after_a_crash_unless_it_was_taken_back_or_its_time_is_over() {
+    let limits = Limits { max_retained_messages: 2, ..Limits::default() };
+    let site = Site::open_with(&["d-1"], limits).await;
+    let mut wire = connected_5(&site).await;
+    let (state, values) = ("up/d-1/state", "up/d-1/telemetry");
+    let on = br#"{"firmware": "1.2"}"#;
+    let value = |n: u8| format!(r#"{{"sequence": {n}, "temperature": 1}}"#).into_bytes();
+    let say = async |wire: &mut Wire, bytes: Vec<u8>, id: u8| {
+        wire.send(&bytes).await;
+        assert_eq!(wire.read(4).await[..2], [0x40, 2], "{id}");
+    };
+    say(&mut wire, retained(state, 1, on, Some(60)), 1).await;
+    say(&mut wire, retained(values, 2, &value(1), None), 2).await;
+    say(&mut wire, retained(values, 3, &value(2), None), 3).await;
+    let expected = |now: &[(&str, &[u8])]| -> Vec<(String, Vec<u8>)> {
+        now.iter().map(|(topic, payload)| ((*topic).to_owned(), payload.to_vec())).collect()
+    };
+    let both = expected(&[(state, on), (values, &value(2))]);
+    assert_eq!(found(&site).await, both);
+    assert_eq!(found(&site.after_a_crash(Duration::from_secs(59)).await).await, both);
+    let later = site.after_a_crash(Duration::from_secs(60)).await;
+    assert_eq!(found(&later).await, expected(&[(values, &value(2))]));
+    later
+        .until("the note is gone too", |site| {
+            !site.log.noted().iter().any(|(key, _)| key == b"rup/d-1/state")
+        })
+        .await;
+
+    say(&mut wire, retained(values, 4, b"", None), 4).await;
+    let cleared = site.after_a_crash(AT_ONCE).await;
+    assert_eq!(found(&cleared).await, expected(&[(state, on)]));
+    for site in [site, later, cleared] {
+        site.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_found_no_room_is_not_there_after_a_crash_either() {
+    let limits = Limits { max_retained_messages: 1, ..Limits::default() };
+    let site = Site::open_with(&["d-1"], limits).await;
+    let mut wire = connected_5(&site).await;
+    let value = br#"{"sequence": 1, "temperature": 1}"#;
+    for (id, topic) in [(1, "up/d-1/state"), (2, "up/d-1/telemetry")] {
+        let payload: &[u8] = if id == 1 { br#"{"firmware": "1.2"}"# } else { value };
+        wire.send(&retained(topic, id, payload, None)).await;
+        assert_eq!(wire.read(4).await[..2], [0x40, 2]);
+    }
+    let is_noted = |site: &Site, key: &[u8]| site.log.noted().iter().any(|(it, _)| it == key);
+    site.until("it is not noted", |site| !is_noted(site, b"rup/d-1/telemetry")).await;
+    assert!(is_noted(&site, b"rup/d-1/state"));
+    site.close().await;
+}

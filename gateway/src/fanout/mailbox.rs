@@ -1,8 +1,11 @@
 //! What waits for one subscriber.
 
-use super::Publication;
+use super::Letter;
 use crate::packet::QoS;
+use crate::state::key;
+use records::Note;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
@@ -14,6 +17,9 @@ use std::task::{Context, Waker};
 pub(crate) struct Mailbox {
     /// Not 0, and no other mailbox of this process has it.
     pub id: u64,
+    /// Under which it is noted, when the session outlives its connection: then its letters do too.
+    pub session: Option<u64>,
+    last_letter: AtomicU64,
     budget: Budget,
     state: Mutex<State>,
 }
@@ -44,16 +50,6 @@ struct State {
     is_blocked: bool,
 }
 
-/// A message for one subscriber, with how it is to be sent.
-#[derive(Clone, Debug)]
-pub(crate) struct Letter {
-    pub publication: Publication,
-    pub qos: QoS,
-    pub is_retained: bool,
-    /// Of the subscriptions that it matched.
-    pub identifiers: Box<[u32]>,
-}
-
 /// What became of a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Posted {
@@ -70,9 +66,25 @@ pub(crate) enum Posted {
 pub(crate) struct Overflow;
 
 impl Mailbox {
-    pub(crate) fn new(id: u64, budget: Budget) -> Mailbox {
+    pub(crate) fn new(id: u64, session: Option<u64>, budget: Budget) -> Mailbox {
         let state = State { is_connected: true, ..State::default() };
-        Mailbox { id, budget, state: Mutex::new(state) }
+        Mailbox { id, session, last_letter: AtomicU64::new(0), budget, state: Mutex::new(state) }
+    }
+
+    /// What is to be noted of a letter before it is posted, so that it outlives the process.
+    pub(crate) fn keep(&self, letter: &mut Letter) -> Option<Note> {
+        let session = self.session.filter(|_| letter.qos > QoS::AtMostOnce && !self.lock().is_over)?;
+        letter.number = self.last_letter.fetch_add(1, Ordering::Relaxed) + 1;
+        Some(Note::Put { key: key::letter(session, letter.number), value: letter.noted(0) })
+    }
+
+    /// Puts in what an earlier process has noted: it was within the budget of that one. `last`: the last number that it
+    /// has given.
+    pub(crate) fn fill(&self, letters: Vec<Letter>, last: u64) {
+        self.last_letter.store(last, Ordering::Relaxed);
+        let mut state = self.lock();
+        state.bytes = letters.iter().map(|letter| letter.publication.len()).sum();
+        state.queue = letters.into();
     }
 
     pub(crate) fn post(&self, letter: Letter) -> Posted {
@@ -178,20 +190,27 @@ fn wake(mut state: MutexGuard<'_, State>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{NOBODY, Said};
+    use super::super::{NOBODY, Publication, Said};
     use super::*;
     use records::Timestamp;
 
     fn letter(qos: QoS) -> Letter {
         let said =
             Said { topic: "t", payload: &[], properties: &[], qos, is_retained: false, origin: NOBODY };
-        let publication = Publication::new(&said, Timestamp(0));
-        Letter { publication, qos, is_retained: false, identifiers: Box::default() }
+        let publication = Publication::new(&said, 0, Timestamp(0));
+        Letter {
+            publication,
+            qos,
+            is_retained: false,
+            identifiers: Box::default(),
+            number: 0,
+            is_again: false,
+        }
     }
 
     #[test]
     fn a_full_one_drops_qos_0_and_ends_with_more() {
-        let mailbox = Mailbox::new(1, Budget { messages: 2, bytes: 100 });
+        let mailbox = Mailbox::new(1, None, Budget { messages: 2, bytes: 100 });
         let post = |qos| mailbox.post(letter(qos));
         let next = || mailbox.poll_next(&Context::from_waker(Waker::noop()));
         assert_eq!(post(QoS::AtMostOnce), Posted::Waits);
@@ -205,8 +224,11 @@ mod tests {
 
     #[test]
     fn bytes_count_too_and_qos_0_waits_for_nobody_who_is_away() {
-        let mailbox =
-            Mailbox::new(1, Budget { messages: 9, bytes: 2 * letter(QoS::AtMostOnce).publication.len() });
+        let mailbox = Mailbox::new(
+            1,
+            None,
+            Budget { messages: 9, bytes: 2 * letter(QoS::AtMostOnce).publication.len() },
+        );
         assert!(mailbox.set_connected(false));
         assert_eq!(mailbox.post(letter(QoS::AtMostOnce)), Posted::Dropped);
         assert_eq!(mailbox.post(letter(QoS::AtLeastOnce)), Posted::Waits);

@@ -1,11 +1,13 @@
 //! One session's subscriptions.
 
-use super::mailbox::{Letter, Mailbox};
+use super::Letter;
+use super::mailbox::Mailbox;
 use super::table::{Subscription, split_shared};
 use super::{Fanout, Publication};
 use crate::normalize::mapping::Filter;
 use crate::packet::{Options, RetainHandling};
-use records::Timestamp;
+use crate::state::{self, key};
+use records::{Note, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -18,9 +20,10 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    pub(crate) fn new(fanout: Arc<Fanout>) -> Membership {
+    /// `session`: under which it is noted, when it outlives its connection.
+    pub(crate) fn new(fanout: Arc<Fanout>, session: Option<u64>) -> Membership {
         let id = fanout.last_mailbox.fetch_add(1, Ordering::Relaxed) + 1;
-        let mailbox = Arc::new(Mailbox::new(id, fanout.mailbox_budget));
+        let mailbox = Arc::new(Mailbox::new(id, session, fanout.mailbox_budget));
         Membership { fanout, mailbox, filters: Vec::new() }
     }
 
@@ -35,14 +38,20 @@ impl Membership {
     }
 
     /// Adds a filter, or serves it in another way. What is retained waits in the mailbox when this returns, in front
-    /// of whatever is published later, and nothing is between the two.
+    /// of whatever is published later, and nothing is between the two. Returns what is to be noted.
     pub(crate) fn subscribe(
         &mut self,
         filter: &Filter,
         options: Options,
         identifier: Option<u32>,
         now: Timestamp,
-    ) {
+    ) -> Vec<Note> {
+        let mut notes: Vec<Note> = self
+            .mailbox
+            .session
+            .map(|session| state::subscribed(session, filter.as_str(), options, identifier))
+            .into_iter()
+            .collect();
         let mut board = self.fanout.write();
         let since = self.fanout.queue().next_number();
         let subscription = Subscription { mailbox: self.mailbox.clone(), options, identifier, since };
@@ -56,7 +65,9 @@ impl Membership {
         // 4.8.2: a shared subscription gets nothing that is retained.
         if is_asked_for && split_shared(filter.as_str()).0.is_none() {
             for publication in board.retained.matching(filter, now) {
-                let posted = self.mailbox.post(retained(publication, options, identifier));
+                let mut letter = retained(publication, options, identifier);
+                notes.extend(self.mailbox.keep(&mut letter));
+                let posted = self.mailbox.post(letter);
                 self.fanout.count(&self.mailbox, posted);
             }
         }
@@ -64,16 +75,18 @@ impl Membership {
         if is_new {
             self.filters.push(filter.as_str().into());
         }
+        notes
     }
 
-    /// `false` when there was no such subscription.
-    pub(crate) fn unsubscribe(&mut self, filter: &str) -> bool {
-        let Some(place) = self.filters.iter().position(|held| **held == *filter) else { return false };
+    /// `None` when there was no such subscription; otherwise what is to be noted.
+    pub(crate) fn unsubscribe(&mut self, filter: &str) -> Option<Vec<Note>> {
+        let place = self.filters.iter().position(|held| **held == *filter)?;
         self.filters.swap_remove(place);
         let mut board = self.fanout.write();
-        let was_there = board.table.remove(filter, &self.mailbox);
+        board.table.remove(filter, &self.mailbox);
         self.fanout.note_subscriptions(&board.table);
-        was_there
+        let removal = |session| Note::Remove { key: key::subscription(session, filter) };
+        Some(self.mailbox.session.map(removal).into_iter().collect())
     }
 }
 
@@ -83,6 +96,8 @@ fn retained(publication: &Publication, options: Options, identifier: Option<u32>
         qos: options.qos.min(publication.qos()),
         is_retained: true,
         identifiers: identifier.into_iter().collect(),
+        number: 0,
+        is_again: false,
     }
 }
 

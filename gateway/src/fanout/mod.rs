@@ -4,6 +4,8 @@
 //! mailboxes of the sessions that want it. Nobody on the durable path waits for any of this: [`Fanout::publish`]
 //! returns at once, whether the router lives or not.
 
+mod filter;
+mod letter;
 mod mailbox;
 mod membership;
 mod publication;
@@ -11,17 +13,19 @@ mod retained;
 mod router;
 mod table;
 
-pub(crate) use mailbox::{Budget, Letter, Overflow};
+pub(crate) use filter::check_filter;
+pub(crate) use letter::{Letter, Noted, released};
+pub(crate) use mailbox::{Budget, Overflow};
 pub(crate) use membership::Membership;
 pub(crate) use publication::{NOBODY, Publication, Said};
 pub(crate) use table::split_shared;
 
-use crate::normalize::mapping::Filter;
-use crate::outage::backoff;
+use crate::outage::{Closed, backoff};
 use crate::packet::QoS;
+use crate::state;
 use crate::{Limits, Metrics};
 use mailbox::{Mailbox, Posted};
-use records::Timestamp;
+use records::{Note, Timestamp};
 use retained::{Change, Retained};
 use router::{BATCH, BATCH_BYTES, Carrier, Down};
 use std::collections::VecDeque;
@@ -43,6 +47,8 @@ pub struct Fanout {
     queue: Mutex<Queue>,
     news: Notify,
     last_mailbox: AtomicU64,
+    /// Of publications that are noted while they are on their way.
+    last_number: AtomicU64,
     is_router_to_die: AtomicBool,
     /// Of what waits for the router.
     queue_budget: Budget,
@@ -81,6 +87,7 @@ impl Fanout {
             queue: Mutex::default(),
             news: Notify::new(),
             last_mailbox: AtomicU64::new(NOBODY),
+            last_number: AtomicU64::new(0),
             is_router_to_die: AtomicBool::new(false),
             queue_budget: Budget { messages: usize::MAX, bytes: limits.max_fanout_bytes },
             mailbox_budget: Budget { messages: limits.max_queued_messages, bytes: limits.max_queued_bytes },
@@ -95,7 +102,16 @@ impl Fanout {
 
     /// What subscribers get of a message that was said at `now`; `None` when nobody wants it.
     pub(crate) fn publication(&self, said: &Said<'_>, now: Timestamp) -> Option<Publication> {
-        (said.is_retained || self.is_wanted(said.topic)).then(|| Publication::new(said, now))
+        if self.subscriptions.load(Ordering::Relaxed) == 0 {
+            return said.is_retained.then(|| Publication::new(said, 0, now));
+        }
+        let board = self.read();
+        if !said.is_retained && !board.table.is_wanted(said.topic) {
+            return None;
+        }
+        let is_owed = said.qos > QoS::AtMostOnce && board.table.is_owed(said.topic);
+        let number = if is_owed { self.last_number.fetch_add(1, Ordering::Relaxed) + 1 } else { 0 };
+        Some(Publication::new(said, number, now))
     }
 
     /// Whether that is what is retained under that topic name; an empty payload: whether nothing is.
@@ -111,16 +127,26 @@ impl Fanout {
     /// Hands these on to whoever wants them. Never waits. When the router has been behind for so long that there is
     /// no room, those who wanted them are told that they have lost something.
     ///
-    /// What is to be retained is retained when this returns, before anybody is told that it was published.
-    pub(crate) fn publish(&self, publications: Vec<Publication>) {
-        let mut lost = Vec::new();
+    /// What is to be retained is retained when this returns, before anybody is told that it was published. Returns what
+    /// is to be noted: what found no room.
+    pub(crate) fn publish(&self, publications: Vec<Publication>) -> Vec<Note> {
         let is_any_retained = publications.iter().any(Publication::is_retained);
+        self.hand_on(publications, is_any_retained)
+    }
+
+    /// What an earlier process has retained already and not delivered.
+    pub(crate) fn publish_again(&self, publications: Vec<Publication>) -> Vec<Note> {
+        self.hand_on(publications, false)
+    }
+
+    fn hand_on(&self, publications: Vec<Publication>, retains: bool) -> Vec<Note> {
+        let (mut lost, mut notes) = (Vec::new(), Vec::new());
         // Whoever subscribes meanwhile gets what is retained, or the message itself, and not both.
-        let mut board = is_any_retained.then(|| self.write());
+        let mut board = retains.then(|| self.write());
         let mut queue = self.queue();
         for publication in publications {
             if let Some(board) = board.as_mut().filter(|_| publication.is_retained()) {
-                self.retain(&mut board.retained, &publication);
+                notes.extend(self.retain(&mut board.retained, &publication).as_ref().map(state::release));
             }
             if self.queue_budget.has_room(queue.publications.len(), queue.bytes, publication.len()) {
                 queue.bytes += publication.len();
@@ -133,29 +159,70 @@ impl Fanout {
         drop((queue, board));
         self.news.notify_one();
         for publication in lost {
-            self.for_recipients(&publication, number, |mailbox, letter| mailbox.miss(letter.qos));
+            let miss = |mailbox: &Arc<Mailbox>, letter: Letter| self.count(mailbox, mailbox.miss(letter.qos));
+            self.for_recipients(&publication, number, miss);
+            notes.extend(state::arrived(&publication));
         }
+        notes
     }
 
-    /// Carries and delivers for ever.
-    pub(crate) async fn run(&self) {
+    /// Retains what was retained before, at a start. Returns what found no room or is worth nothing any more.
+    pub(crate) fn restore(&self, publications: Vec<Publication>, now: Timestamp) -> Vec<Publication> {
+        let mut board = self.write();
+        let mut refused: Vec<Publication> =
+            publications.iter().filter_map(|it| self.retain(&mut board.retained, it)).collect();
+        refused.extend(board.retained.purge(now));
+        self.count_retained(&board.retained);
+        refused
+    }
+
+    /// Carries and delivers until the log is closed. What outlives the process is noted with `note` before it is
+    /// delivered.
+    pub(crate) async fn run<F>(&self, note: impl Fn(Vec<Note>) -> F)
+    where
+        F: Future<Output = Result<(), Closed>>,
+    {
         let mut carrier = None;
         loop {
             let batch = self.next_batch().await;
             let carried = self.carry(&mut carrier, &batch).await;
-            let first = self.queue().first;
-            for (number, publication) in (first..).zip(&carried) {
-                self.for_recipients(publication, number, Mailbox::post);
+            let mut letters = self.letters(&carried);
+            let kept = letters.iter_mut().filter_map(|(mailbox, letter)| mailbox.keep(letter));
+            // With them, so that after a crash it is delivered or on its way, and not both.
+            let notes: Vec<Note> = kept.chain(carried.iter().filter_map(state::arrived)).collect();
+            if !notes.is_empty() && note(notes).await.is_err() {
+                return;
+            }
+            for (mailbox, letter) in letters {
+                self.count(&mailbox, mailbox.post(letter));
             }
             self.take_out(&carried);
         }
     }
 
-    /// Forgets what is retained and worth nothing any more.
-    pub(crate) fn purge(&self, now: Timestamp) {
+    /// Who is to get what of a batch that was carried.
+    fn letters(&self, carried: &[Publication]) -> Vec<(Arc<Mailbox>, Letter)> {
+        let first = self.queue().first;
+        let mut letters = Vec::new();
+        for (number, publication) in (first..).zip(carried) {
+            self.for_recipients(publication, number, |mailbox, letter| {
+                letters.push((mailbox.clone(), letter))
+            });
+        }
+        letters
+    }
+
+    /// Numbers of publications go on behind this one.
+    pub(crate) fn go_on(&self, last: u64) {
+        self.last_number.store(last, Ordering::Relaxed);
+    }
+
+    /// Takes out what is retained and worth nothing any more.
+    pub(crate) fn purge(&self, now: Timestamp) -> Vec<Publication> {
         let mut board = self.write();
-        board.retained.purge(now);
+        let expired = board.retained.purge(now);
         self.count_retained(&board.retained);
+        expired
     }
 
     async fn next_batch(&self) -> Vec<Publication> {
@@ -229,11 +296,15 @@ impl Fanout {
         tokio::time::timeout(STUCK, carrier.carry(batch)).await.unwrap_or_else(|_| Err(Down::stuck()))
     }
 
-    fn retain(&self, retained: &mut Retained, publication: &Publication) {
-        if retained.put(publication) == Change::Refused {
-            self.metrics.retained_refused.inc();
-        }
+    /// Gives it back when there is no room.
+    fn retain(&self, retained: &mut Retained, publication: &Publication) -> Option<Publication> {
+        let change = retained.put(publication);
         self.count_retained(retained);
+        if change != Change::Refused {
+            return None;
+        }
+        self.metrics.retained_refused.inc();
+        Some(publication.clone())
     }
 
     /// A subscriber gets a message once, whatever of its own filters it matches (3.3.4), and once for each group.
@@ -242,7 +313,7 @@ impl Fanout {
         &self,
         publication: &Publication,
         number: u64,
-        post: impl Fn(&Mailbox, Letter) -> Posted,
+        mut each: impl FnMut(&Arc<Mailbox>, Letter),
     ) {
         let board = self.read();
         let matching = board.table.matching(publication.topic(), number);
@@ -251,8 +322,7 @@ impl Fanout {
         own.sort_by_key(|it| it.mailbox.id);
         let of_one = own.chunk_by(|one, other| one.mailbox.id == other.mailbox.id);
         for subscriptions in of_one.chain(matching.shared.iter().map(std::slice::from_ref)) {
-            let mailbox = &subscriptions[0].mailbox;
-            self.count(mailbox, post(mailbox, letter(publication, subscriptions)));
+            each(&subscriptions[0].mailbox, letter(publication, subscriptions));
         }
     }
 
@@ -290,19 +360,6 @@ impl Fanout {
     }
 }
 
-/// The filter, if it is one: with `$share` in front also the name of a group, in which no wildcard stands (4.8.2).
-pub(crate) fn check_filter(text: &str) -> Option<Filter> {
-    let filter = Filter::parse(text).ok()?;
-    match text.strip_prefix("$share/") {
-        None => (text != "$share").then_some(filter),
-        Some(rest) => {
-            let (group, shared) = rest.split_once('/')?;
-            let is_sound = !group.is_empty() && !group.contains(['+', '#']) && !shared.is_empty();
-            is_sound.then_some(filter)
-        }
-    }
-}
-
 /// At the lower of the published and the highest granted QoS.
 fn letter(publication: &Publication, subscriptions: &[&Subscription]) -> Letter {
     let granted = subscriptions.iter().map(|it| it.options.qos).max().unwrap_or(QoS::AtMostOnce);
@@ -312,32 +369,7 @@ fn letter(publication: &Publication, subscriptions: &[&Subscription]) -> Letter 
         qos: granted.min(publication.qos()),
         is_retained: keeps_retain && publication.is_retained(),
         identifiers: subscriptions.iter().filter_map(|it| it.identifier).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filters_are_checked() {
-        let check = |filter, expected| assert_eq!(check_filter(filter).is_some(), expected, "{filter}");
-        for filter in ["a", "#", "+", "a/+/b/#", "/", "$share/g/a/#", "$SYS/#", "$shared"] {
-            check(filter, true);
-        }
-        for filter in [
-            "",
-            "a#",
-            "#/a",
-            "a+/b",
-            "$share",
-            "$share/g",
-            "$share//a",
-            "$share/g/",
-            "$share/+/a",
-            "$share/g#/a",
-        ] {
-            check(filter, false);
-        }
+        number: 0,
+        is_again: false,
     }
 }

@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use records::Timestamp;
 use std::time::Duration;
 
-/// Origin, time of expiry, flags, and two lengths in front of topic name, properties and payload. The router carries
+/// Origin, time of expiry, number, flags, and two lengths in front of topic name, properties and payload. The router carries
 /// it as opaque bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Publication(Bytes);
@@ -36,16 +36,17 @@ pub(crate) const NOBODY: u64 = 0;
 
 const ORIGIN: usize = 0;
 const EXPIRES: usize = 8;
-const FLAGS: usize = 16;
-const TOPIC_LEN: usize = 17;
-const PROPERTIES_LEN: usize = 19;
-const HEAD: usize = 23;
+const NUMBER: usize = 16;
+const FLAGS: usize = 24;
+const TOPIC_LEN: usize = 25;
+const PROPERTIES_LEN: usize = 27;
+const HEAD: usize = 31;
 
 const RETAINED: u8 = 0b100;
 
 impl Publication {
-    /// What was said at `now`.
-    pub(crate) fn new(said: &Said<'_>, now: Timestamp) -> Publication {
+    /// What was said at `now`. `number`: under which it is noted while it is on its way; 0 when it is not.
+    pub(crate) fn new(said: &Said<'_>, number: u64, now: Timestamp) -> Publication {
         let (properties, expiry) = forwarded(said.properties);
         let expires = expiry.map_or(Timestamp::MAX, |seconds| now + Duration::from_secs(seconds.into()));
         let topic_len =
@@ -55,6 +56,7 @@ impl Publication {
         let mut to = BytesMut::with_capacity(len);
         to.put_u64(said.origin);
         to.put_i64(expires.millis());
+        to.put_u64(number);
         to.put_u8(said.qos as u8 | if said.is_retained { RETAINED } else { 0 });
         to.put_u16(topic_len);
         to.put_u32(properties_len);
@@ -71,6 +73,26 @@ impl Publication {
             && publication.payload_start() <= publication.0.len()
             && std::str::from_utf8(&publication.0[HEAD..publication.properties_start()]).is_ok();
         is_sound.then_some(publication)
+    }
+
+    /// Its bytes for another process, in which no mailbox is the one that it came from, and which is not on its way.
+    pub(crate) fn noted(&self) -> Vec<u8> {
+        let mut bytes = self.noted_on_its_way();
+        bytes[NUMBER..FLAGS].copy_from_slice(&[0; 8]);
+        bytes
+    }
+
+    /// The same, for one that is.
+    pub(crate) fn noted_on_its_way(&self) -> Vec<u8> {
+        let mut bytes = self.0.to_vec();
+        bytes[ORIGIN..EXPIRES].copy_from_slice(&NOBODY.to_be_bytes());
+        bytes
+    }
+
+    /// Under which it is noted while it is on its way to subscribers who must not miss it.
+    pub(crate) fn number(&self) -> Option<u64> {
+        let number = u64::from_be_bytes(self.array(NUMBER));
+        (number > 0).then_some(number)
     }
 
     pub(crate) fn bytes(&self) -> &Bytes {
@@ -141,13 +163,19 @@ mod tests {
             is_retained: true,
             origin: 77,
         };
-        let made = Publication::new(&said, Timestamp(1000));
+        let made = Publication::new(&said, 5, Timestamp(1000));
         let it = Publication::from_bytes(made.bytes().clone()).unwrap();
         assert_eq!((it.topic(), it.payload(), it.properties()), (said.topic, said.payload, &[0x01, 1][..]));
-        assert_eq!((it.qos(), it.is_retained(), it.origin()), (said.qos, true, 77));
+        assert_eq!((it.qos(), it.is_retained(), it.origin(), it.number()), (said.qos, true, 77, Some(5)));
         let left = [1000, 1001, 9001, 10_000, 99_000].map(|now| it.seconds_left(Timestamp(now)));
         assert_eq!(left, [Some(9), Some(9), Some(1), Some(0), Some(0)]);
-        let lasting = Publication::new(&Said { properties: &[], ..said }, Timestamp(0));
+        let noted = Publication::from_bytes(made.noted().into()).unwrap();
+        assert_eq!(noted.number(), None);
+        assert_eq!(
+            (noted.origin(), noted.topic(), noted.seconds_left(Timestamp(9001))),
+            (NOBODY, said.topic, Some(1))
+        );
+        let lasting = Publication::new(&Said { properties: &[], ..said }, 0, Timestamp(0));
         assert_eq!(lasting.seconds_left(Timestamp(5)), None);
         for len in 0..HEAD + 14 {
             assert_eq!(Publication::from_bytes(made.bytes().slice(..len)), None, "{len}");

@@ -71,15 +71,13 @@ impl Retained {
         one.into_iter().chain(many).filter(move |it| it.seconds_left(now) != Some(0))
     }
 
-    /// Removes what is worth nothing any more at `now`.
-    pub(super) fn purge(&mut self, now: Timestamp) {
-        let mut gone = 0;
-        self.by_topic.retain(|_, it| {
-            let is_left = it.seconds_left(now) != Some(0);
-            gone += if is_left { 0 } else { it.len() };
-            is_left
-        });
-        self.bytes -= gone;
+    /// Takes out what is worth nothing any more at `now`.
+    pub(super) fn purge(&mut self, now: Timestamp) -> Vec<Publication> {
+        let is_expired = |it: &&Publication| it.seconds_left(now) == Some(0);
+        let expired: Vec<Publication> = self.by_topic.values().filter(is_expired).cloned().collect();
+        self.by_topic.retain(|_, it| it.seconds_left(now) != Some(0));
+        self.bytes -= expired.iter().map(Publication::len).sum::<usize>();
+        expired
     }
 
     pub(super) fn len(&self) -> usize {
@@ -100,7 +98,7 @@ mod tests {
     fn said<'a>(topic: &'a str, payload: &'a [u8], properties: &'a [u8]) -> Publication {
         let qos = QoS::AtMostOnce;
         let said = Said { topic, payload, properties, qos, is_retained: true, origin: NOBODY };
-        Publication::new(&said, Timestamp(0))
+        Publication::new(&said, 0, Timestamp(0))
     }
 
     fn matching(retained: &Retained, filter: &str, now: i64) -> Vec<String> {
@@ -120,7 +118,8 @@ mod tests {
         assert_eq!(matching(&retained, "a/b", 0), ["a/b"]);
         assert_eq!(matching(&retained, "+", 0), ["a", "a-b", "b"]);
         assert_eq!(matching(&retained, "#", 0).len(), 5);
-        retained.purge(Timestamp(9000));
+        let purged = retained.purge(Timestamp(9000));
+        assert_eq!(purged.iter().map(Publication::topic).collect::<Vec<_>>(), ["a/b"]);
         assert_eq!(retained.put(&said("b", b"", &[])), Change::Removed);
         assert_eq!(retained.len(), 3);
         for topic in ["a", "a-b", "a/c/d"] {
@@ -131,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_budget_holds() {
-        let mut retained = Retained::new(Budget { messages: 2, bytes: 60 });
+        let mut retained = Retained::new(Budget { messages: 2, bytes: 76 });
         assert_eq!(retained.put(&said("a", b"1", &[])), Change::Kept);
         assert_eq!(retained.put(&said("b", b"1234567890123", &[])), Change::Refused);
         assert_eq!(retained.put(&said("b", b"1", &[])), Change::Kept);

@@ -123,7 +123,7 @@ mod tests {
                     is_retained: true,
                     origin: NOBODY,
                 };
-                Publication::new(&said, Timestamp(0))
+                Publication::new(&said, number as u64, Timestamp(0))
             })
             .collect()
     }

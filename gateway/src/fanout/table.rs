@@ -1,7 +1,7 @@
 //! Who wants what: subscriptions by the levels of their filters.
 
 use super::mailbox::Mailbox;
-use crate::packet::Options;
+use crate::packet::{Options, QoS};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,6 +48,12 @@ pub(super) struct Subscription {
     pub since: u64,
 }
 
+impl Subscription {
+    fn is_owed(&self) -> bool {
+        self.mailbox.session.is_some() && self.options.qos > QoS::AtMostOnce
+    }
+}
+
 impl Table {
     /// `true` when the mailbox had no such subscription; otherwise it is replaced.
     pub(super) fn insert(&mut self, filter: &str, subscription: Subscription) -> bool {
@@ -75,6 +81,16 @@ impl Table {
         let mut is_wanted = false;
         self.root.visit(topic, &mut |place| is_wanted |= !place.is_empty());
         is_wanted
+    }
+
+    /// Whether a message of that topic name would go to anybody who must not miss it, also when the process ends meanwhile.
+    pub(super) fn is_owed(&self, topic: &str) -> bool {
+        let mut is_owed = false;
+        self.root.visit(topic, &mut |place| {
+            let members = place.own.iter().chain(place.shared.iter().flat_map(|group| &group.members));
+            is_owed |= members.into_iter().any(Subscription::is_owed);
+        });
+        is_owed
     }
 
     /// The subscriptions that a message of that topic name and number is for: each that is one's own, and one of each
@@ -235,10 +251,10 @@ impl Group {
 mod tests {
     use super::super::mailbox::Budget;
     use super::*;
-    use crate::packet::{QoS, RetainHandling};
+    use crate::packet::RetainHandling;
 
     fn mailbox(id: u64) -> Arc<Mailbox> {
-        Arc::new(Mailbox::new(id, Budget { messages: 1, bytes: 1 }))
+        Arc::new(Mailbox::new(id, None, Budget { messages: 1, bytes: 1 }))
     }
 
     fn subscription(mailbox: &Arc<Mailbox>) -> Subscription {

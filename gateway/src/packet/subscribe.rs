@@ -97,6 +97,16 @@ impl<'a> Unsubscribe<'a> {
 }
 
 impl Options {
+    /// As MQTT 5 writes them; what is retained was asked for when it was subscribed.
+    pub(crate) fn byte(self) -> u8 {
+        self.qos as u8 | u8::from(self.no_local) << 2 | u8::from(self.keeps_retain) << 3 | 2 << 4
+    }
+
+    /// The reverse.
+    pub(crate) fn of_byte(options: u8) -> Option<Options> {
+        Options::read(options, "", Version::V5).ok()
+    }
+
     /// MQTT 3.1.1 and 5, 3.8.3.
     fn read(options: u8, filter: &str, version: Version) -> Result<Options, Violation> {
         let reserved = if version == Version::V5 { 0xc0 } else { 0xfc };

@@ -8,7 +8,7 @@ use crate::gateway::Gate;
 use crate::normalize::{self, Arrival, Normalized, Rejection};
 use crate::outage::{Closed, Waiting, backoff};
 use crate::packet::{Acknowledgement, Publish, QoS, ReasonCode, Version, acknowledge};
-use crate::state::key;
+use crate::state::{self, key};
 use bytes::BytesMut;
 use records::{AppendError, Batch, Note, Producer, Reason, Record, Timestamp, Topic, TopicPartition};
 use std::future::Future;
@@ -104,7 +104,7 @@ impl Ledger {
                     work.telemetry.push_with(key, |bytes| observation.encode(bytes));
                 }
                 work.accepted += 1;
-                work.publications.extend(publication);
+                work.hand_on(publication);
                 ReasonCode::Success
             }
             Err(rejection) => {
@@ -124,7 +124,7 @@ impl Ledger {
         publication: Publication,
         ingest_time: Timestamp,
     ) {
-        self.gathering.get_or_insert_with(scratch::work).publications.push(publication);
+        self.gathering.get_or_insert_with(scratch::work).hand_on(Some(publication));
         self.owe_answer(publish, version, ReasonCode::Success, ingest_time);
     }
 
@@ -262,6 +262,13 @@ impl Work {
         self.reasons = Default::default();
     }
 
+    /// To subscribers, and to those who come later when it is retained.
+    fn hand_on(&mut self, publication: Option<Publication>) {
+        self.notes.extend(publication.iter().filter(|it| it.is_retained()).map(state::retain));
+        self.notes.extend(publication.iter().filter_map(state::sent_on));
+        self.publications.extend(publication);
+    }
+
     fn quarantine(&mut self, key: &[u8], arrival: Arrival<'_>, publish: &Publish<'_>, rejection: Rejection) {
         tracing::debug!(device = %arrival.device, topic = publish.topic, detail = rejection.detail, "quarantined");
         self.reasons[place_of(rejection.reason)] += 1;
@@ -300,7 +307,7 @@ impl Work {
             }
         }
         if !self.publications.is_empty() {
-            gate.fanout.publish(std::mem::take(&mut self.publications));
+            gate.note_later(gate.fanout.publish(std::mem::take(&mut self.publications)));
         }
         gate.metrics.count_durable(self.accepted, &self.reasons, pubacks);
         scratch::give_back(self);

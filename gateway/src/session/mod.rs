@@ -159,6 +159,9 @@ impl<P: Producer> Session<P> {
             let cut = self.place.control.poll_cut(cx);
             self.advance_ledger(cx);
             let has_more = self.deliver(cx);
+            if !self.ledger.is_empty() {
+                self.advance_ledger(cx);
+            }
             self.write(cx);
             if let Some(ending) = self.ending {
                 // It may have ended just now, and left a will.
@@ -393,7 +396,6 @@ impl<P: Producer> Session<P> {
             expiry: self.expiry,
             at_ms: (self.gate.clock)().millis(),
             is_connected,
-            has_subscribed: self.subscriber.is_some(),
         };
         self.ledger.note(Note::Put { key: key::session(number), value: record.encode() });
     }

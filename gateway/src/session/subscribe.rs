@@ -16,7 +16,6 @@ const FAILURE: u8 = 0x80;
 
 impl<P: Producer> Session<P> {
     pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>, now: Timestamp) {
-        let had_subscribed = self.subscriber.is_some();
         let filters = subscribe.filters(self.version);
         let codes: Vec<u8> = filters
             .map(|(filter, options)| {
@@ -27,9 +26,6 @@ impl<P: Producer> Session<P> {
                 }
             })
             .collect();
-        if self.subscriber.is_some() != had_subscribed {
-            self.note(true);
-        }
         let packet_id = subscribe.packet_id;
         self.answer(|outbox, version| suback(outbox, version, packet_id, &codes));
     }
@@ -52,14 +48,15 @@ impl<P: Producer> Session<P> {
             }
             return Err(ReasonCode::NotAuthorized);
         }
-        let subscriber = self
-            .subscriber
-            .get_or_insert_with(|| Box::new(Subscriber::new(Membership::new(self.gate.fanout.clone()))));
+        let subscriber = self.subscriber.get_or_insert_with(|| {
+            Box::new(Subscriber::new(Membership::new(self.gate.fanout.clone(), self.number)))
+        });
         let membership = &mut subscriber.membership;
         if membership.len() >= self.gate.limits.max_subscriptions && !membership.has(filter) {
             return Err(ReasonCode::QuotaExceeded);
         }
-        membership.subscribe(&parsed, options, identifier, now);
+        let notes = membership.subscribe(&parsed, options, identifier, now);
+        notes.into_iter().for_each(|note| self.ledger.note(note));
         Ok(())
     }
 
@@ -69,8 +66,13 @@ impl<P: Producer> Session<P> {
             .filters()
             .map(|filter| {
                 let subscriber = self.subscriber.as_mut();
-                let was_there = subscriber.is_some_and(|it| it.membership.unsubscribe(filter));
-                if was_there { ReasonCode::Success } else { ReasonCode::NoSubscriptionExisted }
+                match subscriber.and_then(|it| it.membership.unsubscribe(filter)) {
+                    Some(notes) => {
+                        notes.into_iter().for_each(|note| self.ledger.note(note));
+                        ReasonCode::Success
+                    }
+                    None => ReasonCode::NoSubscriptionExisted,
+                }
             })
             .map(|code| code as u8)
             .collect();
@@ -84,6 +86,17 @@ impl<P: Producer> Session<P> {
         let Some(subscriber) = &mut self.subscriber else { return self.violated(Violation::Unexpected) };
         if !subscriber.answer(answer, self.version, &mut self.outbox) {
             tracing::debug!(client = %self.device.id, ?answer, "answers nothing");
+        }
+        self.note_deliveries();
+    }
+
+    /// What became of letters that outlive the process.
+    fn note_deliveries(&mut self) {
+        let Some(subscriber) = &mut self.subscriber else { return };
+        let (notes, held) = subscriber.take_notes();
+        notes.into_iter().for_each(|note| self.ledger.note(note));
+        if !held.is_empty() {
+            self.ledger.answer(&held);
         }
     }
 
@@ -99,7 +112,9 @@ impl<P: Producer> Session<P> {
             max_outbox: MAX_OUTBOX,
             now: (self.gate.clock)(),
         };
-        match subscriber.poll(cx, line, &self.gate.metrics, &mut self.outbox) {
+        let polled = subscriber.poll(cx, line, &self.gate.metrics, &mut self.outbox);
+        self.note_deliveries();
+        match polled {
             Ok(has_more) => has_more,
             Err(_) => {
                 if self.gate.may_warn() {

@@ -2,10 +2,11 @@
 //! acknowledged (MQTT, 4.3 and 4.4).
 
 use crate::Metrics;
-use crate::fanout::{Letter, Membership, Overflow};
+use crate::fanout::{self, Letter, Membership, Noted, Overflow};
 use crate::packet::{Acknowledgement, Answer, Delivery, QoS, ReasonCode, Version, acknowledge, deliver};
+use crate::state::key;
 use bytes::BytesMut;
-use records::Timestamp;
+use records::{Note, Timestamp};
 use std::collections::VecDeque;
 use std::task::Context;
 
@@ -18,11 +19,16 @@ pub(crate) struct Subscriber {
     /// How many of these, at the end, this connection has not seen yet.
     unsent: usize,
     last_id: u16,
+    /// Of a session that outlives the process: what is to be noted, and what may be sent when that is durable.
+    notes: Vec<Note>,
+    held: BytesMut,
 }
 
 #[derive(Debug)]
 struct InFlight {
     packet_id: u16,
+    /// Of its letter, when that is noted.
+    number: u64,
     step: Step,
 }
 
@@ -48,7 +54,35 @@ pub(super) struct Line {
 
 impl Subscriber {
     pub(super) fn new(membership: Membership) -> Subscriber {
-        Subscriber { membership, in_flight: VecDeque::new(), unsent: 0, last_id: 0 }
+        let (notes, held) = (Vec::new(), BytesMut::new());
+        Subscriber { membership, in_flight: VecDeque::new(), unsent: 0, last_id: 0, notes, held }
+    }
+
+    /// Of an earlier process, with what waited for its client, in its order. Nobody is connected.
+    pub(crate) fn restored(membership: Membership, letters: Vec<(u64, Noted)>) -> Subscriber {
+        let mut subscriber = Subscriber::new(membership);
+        let last = letters.last().map_or(0, |(number, _)| *number);
+        let mut waiting = Vec::new();
+        for (number, letter) in letters {
+            let (packet_id, step) = match letter {
+                Noted::Waits(letter) => {
+                    waiting.push(letter);
+                    continue;
+                }
+                Noted::Sent(packet_id, letter) => (packet_id, Step::Published(letter)),
+                Noted::Released(packet_id) => (packet_id, Step::Released),
+            };
+            subscriber.last_id = packet_id;
+            subscriber.in_flight.push_back(InFlight { packet_id, number, step });
+        }
+        subscriber.membership.mailbox.fill(waiting, last);
+        subscriber.membership.mailbox.set_connected(false);
+        subscriber
+    }
+
+    /// What is to be noted, and what may be sent when that is durable.
+    pub(super) fn take_notes(&mut self) -> (Vec<Note>, BytesMut) {
+        (std::mem::take(&mut self.notes), std::mem::take(&mut self.held))
     }
 
     /// Messages of QoS 0 that found no room.
@@ -102,14 +136,19 @@ impl Subscriber {
             Acknowledgement::Pubrec if !answer.is_refusal => {
                 let code =
                     if place.is_some() { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-                acknowledge(outbox, version, Acknowledgement::Pubrel, answer.packet_id, code);
                 if let Some(place) = place.filter(|_| fits) {
                     self.in_flight[place].step = Step::Released;
                 }
+                let number = place.map(|place| &self.in_flight[place]);
+                let number = number.filter(|it| matches!(it.step, Step::Released)).map_or(0, |it| it.number);
+                let value = fanout::released(answer.packet_id);
+                // Who was told to release it must not get it again after a restart.
+                let outbox = if self.note(number, Some(value)) { &mut self.held } else { outbox };
+                acknowledge(outbox, version, Acknowledgement::Pubrel, answer.packet_id, code);
             }
             _ => {
-                if let Some(place) = place.filter(|_| fits) {
-                    self.in_flight.remove(place);
+                if let Some(gone) = place.filter(|_| fits).and_then(|place| self.in_flight.remove(place)) {
+                    self.note(gone.number, None);
                 }
             }
         }
@@ -118,7 +157,7 @@ impl Subscriber {
 
     fn send_again(&mut self, line: Line, outbox: &mut BytesMut) {
         let place = self.in_flight.len() - self.unsent;
-        let InFlight { packet_id, step } = &self.in_flight[place];
+        let InFlight { packet_id, step, .. } = &self.in_flight[place];
         let is_through = match step {
             Step::Published(letter) => write(letter, *packet_id, true, line, outbox),
             Step::Released => {
@@ -127,23 +166,43 @@ impl Subscriber {
             }
         };
         self.unsent -= 1;
-        if !is_through {
-            self.in_flight.remove(place);
+        if !is_through && let Some(gone) = self.in_flight.remove(place) {
+            self.note(gone.number, None);
         }
     }
 
+    /// Notes what has become of a letter, or that nothing is left of it; `false` when it is not noted at all.
+    fn note(&mut self, number: u64, value: Option<Vec<u8>>) -> bool {
+        let Some(session) = self.membership.mailbox.session.filter(|_| number > 0) else { return false };
+        let key = key::letter(session, number);
+        self.notes.push(match value {
+            Some(value) => Note::Put { key, value },
+            None => Note::Remove { key },
+        });
+        true
+    }
+
     fn send(&mut self, letter: Letter, line: Line, metrics: &Metrics, outbox: &mut BytesMut) {
+        let number = letter.number;
         if letter.publication.seconds_left(line.now) == Some(0) {
+            self.note(number, None);
             return metrics.deliveries_expired.inc();
         }
         let packet_id = if letter.qos == QoS::AtMostOnce { 0 } else { self.free_id() };
-        if !write(&letter, packet_id, false, line, outbox) {
+        // At QoS 2 the client knows the message by its packet id, and so must who sends it again after a restart.
+        let is_held = letter.qos == QoS::ExactlyOnce && number > 0;
+        let outbox = if is_held { &mut self.held } else { outbox };
+        if !write(&letter, packet_id, letter.is_again, line, outbox) {
+            self.note(number, None);
             // [MQTT-3.1.2-25]: as if it had been sent.
             return metrics.deliveries_too_large.inc();
         }
+        if is_held {
+            self.note(number, Some(letter.noted(packet_id)));
+        }
         metrics.deliveries_sent.inc();
         if packet_id > 0 {
-            self.in_flight.push_back(InFlight { packet_id, step: Step::Published(letter) });
+            self.in_flight.push_back(InFlight { packet_id, number, step: Step::Published(letter) });
         }
     }
 

@@ -6,10 +6,15 @@
 pub(crate) mod key;
 mod record;
 mod restore;
+mod take_up;
 
 pub(crate) use record::SessionRecord;
-pub(crate) use restore::restore;
+pub(crate) use take_up::take_up;
 
+use restore::{RestoredSession, restore};
+
+use crate::fanout::Publication;
+use crate::packet::Options;
 use records::{AppendError, Batch, LogError, Note, Noted, Timestamp, TopicPartition};
 use std::future::Future;
 use std::pin::Pin;
@@ -37,6 +42,44 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// For the operator: where it is.
     fn place(&self) -> String;
+}
+
+/// What is to be noted of a message that is to be retained, or that takes back what is.
+pub(crate) fn retain(publication: &Publication) -> Note {
+    let key = key::retained(publication.topic());
+    match publication.payload().is_empty() {
+        true => Note::Remove { key },
+        false => Note::Put { key, value: publication.noted() },
+    }
+}
+
+/// The reverse, unless another one has taken its place.
+pub(crate) fn release(publication: &Publication) -> Note {
+    Note::RemoveSame { key: key::retained(publication.topic()), value: publication.noted() }
+}
+
+/// What is to be noted of a message with its append, so that it reaches those who are owed it.
+pub(crate) fn sent_on(publication: &Publication) -> Option<Note> {
+    let key = key::on_its_way(publication.number()?);
+    Some(Note::Put { key, value: publication.noted_on_its_way() })
+}
+
+/// It is where it should be, or lost on its way, and whoever was owed it is told.
+pub(crate) fn arrived(publication: &Publication) -> Option<Note> {
+    Some(Note::Remove { key: key::on_its_way(publication.number()?) })
+}
+
+/// What is to be noted of a subscription.
+pub(crate) fn subscribed(session: u64, filter: &str, options: Options, identifier: Option<u32>) -> Note {
+    let value = [&[options.byte()][..], &identifier.unwrap_or(0).to_be_bytes()].concat();
+    Note::Put { key: key::subscription(session, filter), value }
+}
+
+/// The reverse: options and identifier. `None` when these bytes are no subscription.
+fn subscription_of(value: &[u8]) -> Option<(Options, Option<u32>)> {
+    let (options, identifier) = value.split_first()?;
+    let identifier = u32::from_be_bytes(identifier.try_into().ok()?);
+    Some((Options::of_byte(*options)?, (identifier > 0).then_some(identifier)))
 }
 
 /// How often the gateway notes that it lives, while sessions are connected that outlive it.

@@ -13,8 +13,6 @@ pub(crate) struct SessionRecord {
     /// When the connection was made, or had ended: milliseconds since 1970.
     pub at_ms: i64,
     pub is_connected: bool,
-    /// It has subscriptions, which end with the process, and so does the session.
-    pub has_subscribed: bool,
 }
 
 impl SessionRecord {
@@ -31,9 +29,6 @@ impl SessionRecord {
     /// Seconds that are left of it at `now`; none when it is over. `alive`: until when the gateway may have lived, as far as
     /// that is known.
     pub(crate) fn seconds_left(&self, now: Timestamp, alive: Option<Timestamp>) -> Option<u32> {
-        if self.has_subscribed {
-            return None;
-        }
         let at = Timestamp(self.at_ms);
         // A connection that a crash has ended lasted as long as the gateway.
         let gone = if self.is_connected { alive.unwrap_or(now).max(at) } else { at };
@@ -54,7 +49,6 @@ mod tests {
             expiry: 60,
             at_ms: 100_000,
             is_connected: false,
-            has_subscribed: false,
         };
         assert_eq!(SessionRecord::decode(&gone.encode()).as_ref(), Some(&gone));
         assert_eq!(SessionRecord::decode(&gone.encode()[1..]), None);
@@ -65,7 +59,6 @@ mod tests {
         for (now, expected) in cases {
             assert_eq!(left(&gone, now, Some(9000)), expected, "{now}");
         }
-        assert_eq!(left(&SessionRecord { has_subscribed: true, ..gone.clone() }, 100, None), None);
         // The clock was set back.
         assert_eq!(left(&gone, 0, None), Some(60));
         let connected = SessionRecord { is_connected: true, ..gone };
