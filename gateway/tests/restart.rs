@@ -229,7 +229,10 @@ async fn found(site: &Site) -> Vec<(String, Vec<u8>)> {
             kind => {
                 assert_eq!(kind, 0x31);
                 let len = usize::from(body[1]) + 2;
-                found.push((String::from_utf8(body[2..len].to_vec()).expect("a topic is text"), body[len..].to_vec()));
+                found.push((
+                    String::from_utf8(body[2..len].to_vec()).expect("a topic is text"),
+                    body[len..].to_vec(),
+                ));
             }
         }
     }
