@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use prometheus::Registry as MetricsRegistry;
-use records::{Severity, Subject, Timestamp};
+use records::{Subject, Timestamp};
 use serde_json::{Value, json};
 
 use super::all::block_on;
@@ -197,7 +197,7 @@ impl Report {
 /// Rule, subject, since when, until when, how bad at its worst; columns by tab.
 fn line(life: &Life) -> String {
     let cleared = life.cleared_at.map_or_else(|| "open".to_owned(), instant);
-    let severity = severity(life.severity);
+    let severity = life.severity.name();
     format!("{}\t{}\t{}\t{cleared}\t{severity}", life.rule, life.subject.name(), instant(life.opened_at))
 }
 
@@ -208,18 +208,9 @@ fn object(life: &Life) -> Value {
     };
     json!({
         "id": life.id, "rule": life.rule, "subject": subject, "opened_at": life.opened_at.millis(),
-        "cleared_at": life.cleared_at.map(Timestamp::millis), "severity": severity(life.severity),
+        "cleared_at": life.cleared_at.map(Timestamp::millis), "severity": life.severity.name(),
         "known_at": life.known_at.millis(),
     })
-}
-
-fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Minor => "minor",
-        Severity::Moderate => "moderate",
-        Severity::Severe => "severe",
-        Severity::Extreme => "extreme",
-    }
 }
 
 fn instant(at: Timestamp) -> String {

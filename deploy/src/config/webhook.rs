@@ -54,16 +54,10 @@ fn is_from_end(from: &mut Section<'_>, problems: &mut Problems<'_>) -> bool {
 pub(super) fn severity(from: &mut Section<'_>, default: Severity, problems: &mut Problems<'_>) -> Severity {
     let (at, path) = (from.span("min_severity"), from.path_of("min_severity"));
     let Some(text) = from.text("min_severity", problems) else { return default };
-    let known = [Severity::Minor, Severity::Moderate, Severity::Severe, Severity::Extreme];
-    let found =
-        known.into_iter().zip(["minor", "moderate", "severe", "extreme"]).find(|(_, name)| *name == text);
-    found.map_or_else(
-        || {
-            problems.add(at, path, "must be minor, moderate, severe or extreme");
-            default
-        },
-        |(severity, _)| severity,
-    )
+    Severity::ALL.into_iter().find(|severity| severity.name() == text).unwrap_or_else(|| {
+        problems.add(at, path, "must be minor, moderate, severe or extreme");
+        default
+    })
 }
 
 #[cfg(test)]

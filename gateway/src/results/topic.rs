@@ -1,6 +1,6 @@
 //! The topic names of results. Whatever is in a name is one level there.
 
-use records::{Alert, AlertState, Record, Severity};
+use records::{Alert, AlertState, Record};
 use std::borrow::Cow;
 
 /// The name of an aggregate or an observation; `None` for anything else.
@@ -24,13 +24,7 @@ pub(super) fn of_observation(device: &[u8]) -> Option<String> {
 
 /// The name of an alert as it stands; a cleared one is told under its last severity.
 pub(super) fn of_alert(alert: &Alert) -> String {
-    let severity = match alert.severity {
-        Severity::Minor => "minor",
-        Severity::Moderate => "moderate",
-        Severity::Severe => "severe",
-        Severity::Extreme => "extreme",
-    };
-    format!("out/alerts/{}/{severity}/{}", level(&alert.area), level(&alert.id))
+    format!("out/alerts/{}/{}/{}", level(&alert.area), alert.severity.name(), level(&alert.id))
 }
 
 /// Whether it is over.

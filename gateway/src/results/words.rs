@@ -1,7 +1,7 @@
 //! Results as JSON: times are milliseconds since 1970, what is unknown is left out or null.
 
 use records::{
-    Aggregate, Body, Name, Observation, Passage, Position, Quantity, Reading, Record, Status, TagRead, Test,
+    Aggregate, Body, Name, Observation, Passage, Position, Quantity, Reading, Record, Status, TagRead,
     VehicleClass,
 };
 use serde::Serialize;
@@ -125,24 +125,12 @@ struct ReadingWords<'a> {
     failed: Vec<&'static str>,
 }
 
-/// The tests of QARTOD and ours, by their words.
-const TESTS: [(Test, &str); 7] = [
-    (Test::Gap, "gap"),
-    (Test::Range, "range"),
-    (Test::Spike, "spike"),
-    (Test::Rate, "rate"),
-    (Test::FlatLine, "flat_line"),
-    (Test::Neighbour, "neighbour"),
-    (Test::Clock, "clock"),
-];
-
 fn reading(it: &Reading) -> ReadingWords<'_> {
-    let failed = TESTS.into_iter().filter(|(test, _)| it.quality.has_failed(*test));
     ReadingWords {
         quantity: QuantityWords::of(&it.quantity),
         value: it.value,
         quality: it.quality.flag,
-        failed: failed.map(|(_, word)| word).collect(),
+        failed: it.quality.test_names().collect(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::state::is_late;
 use super::{DeviceState, Latest, Live};
 use records::time::as_millis;
-use records::{Device, Family, Flag, Name, Position, Severity, Test, Timestamp};
+use records::{Device, Family, Flag, Name, Position, Quality, Severity, Timestamp};
 use serde::Serialize;
 
 /// A device with its state and latest values.
@@ -113,24 +113,10 @@ impl LatestView {
             unit: info.map_or("", |info| info.unit),
             decimals: info.map(|info| info.decimals),
             flag: latest.flag,
-            tests: TESTS
-                .iter()
-                .filter(|(test, _)| latest.tests & (1 << *test as u8) != 0)
-                .map(|(_, name)| *name)
-                .collect(),
+            tests: Quality { flag: latest.flag, tests: latest.tests }.test_names().collect(),
             event_time: latest.event_time,
             ingest_time: latest.ingest_time,
             window_ms: latest.window_ms,
         }
     }
 }
-
-const TESTS: [(Test, &str); 7] = [
-    (Test::Gap, "gap"),
-    (Test::Range, "range"),
-    (Test::Spike, "spike"),
-    (Test::Rate, "rate"),
-    (Test::FlatLine, "flat_line"),
-    (Test::Neighbour, "neighbour"),
-    (Test::Clock, "clock"),
-];

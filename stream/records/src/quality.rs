@@ -58,6 +58,25 @@ pub enum Test {
     Clock = 6,
 }
 
+impl Test {
+    /// All of them, in the order of their bits.
+    pub const ALL: [Test; 7] =
+        [Test::Gap, Test::Range, Test::Spike, Test::Rate, Test::FlatLine, Test::Neighbour, Test::Clock];
+
+    /// Its word in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Test::Gap => "gap",
+            Test::Range => "range",
+            Test::Spike => "spike",
+            Test::Rate => "rate",
+            Test::FlatLine => "flat_line",
+            Test::Neighbour => "neighbour",
+            Test::Clock => "clock",
+        }
+    }
+}
+
 /// A flag and the tests that raised it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Quality {
@@ -95,5 +114,10 @@ impl Quality {
     /// Whether `test` did not pass, or noted something.
     pub const fn has_failed(self, test: Test) -> bool {
         self.tests & (1 << test as u8) != 0
+    }
+
+    /// The words of the tests that did not pass, or that noted something, in the order of their bits.
+    pub fn test_names(self) -> impl Iterator<Item = &'static str> {
+        Test::ALL.into_iter().filter(move |test| self.has_failed(*test)).map(Test::name)
     }
 }

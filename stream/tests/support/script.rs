@@ -2,7 +2,7 @@
 
 use records::{
     Action, AlertState, Body, Device, Family, Limit, LimitKind, Observation, Origin, Quantity, Reading,
-    Record, Rules, Severity, Subject, TagRead, Tick, Timestamp, Topic, Verb,
+    Record, Rules, Subject, TagRead, Tick, Timestamp, Topic, Verb,
 };
 use std::collections::BTreeMap;
 use stream::rule::Ruleset;
@@ -287,12 +287,7 @@ impl Stage {
                     (AlertState::Acknowledged, _) => "changes",
                     (AlertState::Cleared, _) => "clears",
                 };
-                let severity = match alert.severity {
-                    Severity::Minor => "minor",
-                    Severity::Moderate => "moderate",
-                    Severity::Severe => "severe",
-                    Severity::Extreme => "extreme",
-                };
+                let severity = alert.severity.name();
                 let (since, at) = (clock(alert.opened_at), clock(alert.at));
                 let mut line = format!("alert {} {state} {severity} since {since} at {at}", alert.id);
                 line += &format!(
