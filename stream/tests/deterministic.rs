@@ -7,31 +7,8 @@ use records::{Aggregate, AlertState, Body, ExactSum, Family, Observation, Record
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use stream::Options;
-use support::both::{self, Disturbance, Output, calm};
+use support::both::{self, Disturbance, Output, block_on, calm, run_over as run};
 use support::fleet::{self, Chance, Input};
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime can be built")
-        .block_on(future)
-}
-
-fn run(
-    inputs: &[Input],
-    partitions: (u32, u32),
-    ticks: u64,
-    disturbance: &Disturbance,
-    batch: usize,
-) -> Output {
-    block_on(async {
-        let log = both::log(partitions.0, partitions.1);
-        log.limit_batches(batch);
-        fleet::append(&log, inputs, Chance(ticks)).await;
-        both::run(&log, disturbance).await
-    })
-}
 
 fn often(records: usize, snapshot: u64) -> Options {
     Options { commit_records: records, snapshot_records: snapshot, ..Options::default() }

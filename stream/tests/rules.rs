@@ -8,23 +8,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use stream::Options;
 use support::both::{self, Disturbance, Output, RULES, calm};
-use support::fleet::{self, Chance, Input};
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime can be built")
-        .block_on(future)
-}
+use support::fleet::{self, Input};
 
 fn run(inputs: &[Input], partitions: (u32, u32), disturbance: &Disturbance, batch: usize) -> Output {
-    block_on(async {
-        let log = both::log(partitions.0, partitions.1);
-        log.limit_batches(batch);
-        fleet::append(&log, inputs, Chance(1)).await;
-        both::run(&log, disturbance).await
-    })
+    both::run_over(inputs, partitions, 1, disturbance, batch)
 }
 
 /// Rules of which some are gone, some are otherwise, some are new, and the rest are alike.

@@ -134,8 +134,7 @@ impl Patterns {
         let id = rule_of(&action.alert)?;
         let place = context.rules.patterns.iter().position(|rule| rule.alert.id == id)?;
         let pattern = self.0.iter_mut().find(|pattern| pattern.rule as usize == place)?;
-        let (rule, subject) = (&context.rules.patterns[place].alert, Subject::Device(whom.id.clone()));
-        pattern.life.act(&whom.about(rule, &subject, &whom.area()), action, as_of)
+        whom.act(&mut pattern.life, &context.rules.patterns[place].alert, action, as_of)
     }
 
     /// Other rules hold. `end` takes what has no successor.

@@ -9,7 +9,7 @@ use crate::domain::{air, plant, weather};
 use crate::outputs::Outputs;
 use crate::rule::{About, AlertLife, Lives, Seen, ThresholdRule, Word, rule_of, why};
 use minicbor::{Decode, Encode};
-use records::{Action, Aggregate, Device, Family, Name, Observation, Position, Subject, Timestamp};
+use records::{Action, Aggregate, Alert, Device, Family, Name, Observation, Position, Subject, Timestamp};
 
 /// The state of the operators of one device.
 #[derive(Clone, Debug, Default, Encode, Decode)]
@@ -70,6 +70,18 @@ impl Whom<'_> {
 }
 
 impl Whom<'_> {
+    /// An operator acts on the alert of a rule.
+    pub fn act(
+        self,
+        life: &mut AlertLife,
+        rule: &ThresholdRule,
+        action: &Action,
+        as_of: Timestamp,
+    ) -> Option<Alert> {
+        let (subject, area) = (Subject::Device(self.id.clone()), self.area());
+        life.act(&self.about(rule, &subject, &area), action, as_of)
+    }
+
     /// A rule is no more: its alert, if there is one, ends.
     pub fn withdraw(
         self,
@@ -208,7 +220,7 @@ impl Pipeline {
         action: &Action,
         as_of: Timestamp,
         context: &Context,
-    ) -> Option<records::Alert> {
+    ) -> Option<Alert> {
         let of_pattern =
             self.patterns.as_mut().and_then(|patterns| patterns.act(whom, action, as_of, context));
         if of_pattern.is_some() {
@@ -216,9 +228,7 @@ impl Pipeline {
         }
         let id = rule_of(&action.alert)?;
         let rule = context.rules.thresholds.iter().position(|rule| rule.id == id)?;
-        let life = self.lives.get_mut(rule)?;
-        let subject = Subject::Device(whom.id.clone());
-        life.act(&whom.about(&context.rules.thresholds[rule], &subject, &whom.area()), action, as_of)
+        whom.act(self.lives.get_mut(rule)?, &context.rules.thresholds[rule], action, as_of)
     }
 
     /// Shows a row to the rules of its quantity. Only a window's first closing counts: a revision would show them

@@ -70,8 +70,7 @@ impl Silence {
         let id = rule_of(&action.alert)?;
         let rules = &context.rules.absences;
         let rule = rules.iter().position(|rule| rule.id == id)?;
-        let subject = Subject::Device(whom.id.clone());
-        self.0.get_mut(rule)?.act(&whom.about(&rules[rule], &subject, &whom.area()), action, as_of)
+        whom.act(self.0.get_mut(rule)?, &rules[rule], action, as_of)
     }
 
     /// Other rules hold.

@@ -1,6 +1,6 @@
 //! Both jobs over a log in memory, to the end of the input, whatever happens on the way.
 
-use super::fleet::Chance;
+use super::fleet::{self, Chance, Input};
 use records::{
     Aggregate, Alert, Commit, Delivery, LogError, MemoryLog, Name, Observation, Pipe, Record, Sighting, Topic,
 };
@@ -72,6 +72,30 @@ pub async fn run(log: &MemoryLog, disturbance: &Disturbance) -> Output {
     let area = || AreaJob::new(AreaConfig::default(), rules(), partitions);
     run_job(log, Topic::Aggregates, partitions.aggregates, area, disturbance).await;
     collect(log)
+}
+
+/// The same over a log that was filled with `inputs`, ticks of the clock among them, in batches of so many records.
+pub fn run_over(
+    inputs: &[Input],
+    partitions: (u32, u32),
+    ticks: u64,
+    disturbance: &Disturbance,
+    batch: usize,
+) -> Output {
+    block_on(async {
+        let log = log(partitions.0, partitions.1);
+        log.limit_batches(batch);
+        fleet::append(&log, inputs, Chance(ticks)).await;
+        run(&log, disturbance).await
+    })
+}
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime can be built")
+        .block_on(future)
 }
 
 async fn run_job<J: Job>(
