@@ -1,6 +1,6 @@
 //! What a sink is, and what it may answer.
 
-use records::{Fetched, LogError, Offset, Record, Timestamp};
+use records::{Entry, Fetched, LogError, Offset, Origin, Record, Timestamp};
 use std::error::Error;
 use std::future::Future;
 use tokio::time::Instant;
@@ -96,4 +96,13 @@ pub fn decoded_where(
         }
     }
     records
+}
+
+/// Whence the record at `offset` came, when a forwarder has brought it. `entries`: those of its batch, which go on with
+/// each call, so offsets are asked for in their order.
+pub fn origin<'a>(
+    entries: &mut impl Iterator<Item = (Offset, Entry<'a>)>,
+    offset: Offset,
+) -> Option<Origin<'a>> {
+    entries.find(|(at, _)| *at == offset).and_then(|(_, entry)| entry.origin)
 }

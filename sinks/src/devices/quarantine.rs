@@ -1,6 +1,6 @@
 //! Why a device's payloads were refused: the last few of each, for an operator.
 
-use records::{Fetched, Name, Offset, Origin, Quarantined, Reason};
+use records::{Name, Offset, Origin, Quarantined, Reason};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
@@ -72,13 +72,16 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    pub(super) fn new(fetched: &Fetched, offset: Offset, quarantined: Quarantined) -> Refused {
-        let entry = fetched.batch.entries().nth((offset - fetched.first) as usize);
-        let origin = entry.and_then(|entry| entry.origin);
+    pub(super) fn new(
+        partition: u32,
+        offset: Offset,
+        origin: Option<Origin<'_>>,
+        quarantined: Quarantined,
+    ) -> Refused {
         let origin = origin.map(|Origin { gateway, spool, offset }| {
             format!("{gateway}/{spool}/{}/{offset}", quarantined.device)
         });
-        Refused { partition: fetched.partition.partition, offset, origin, quarantined }
+        Refused { partition, offset, origin, quarantined }
     }
 }
 

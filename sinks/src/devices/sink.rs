@@ -5,7 +5,7 @@ use super::live::Live;
 use super::quarantine::Refused;
 use crate::alerts::sink_error;
 use crate::blocking::blocking;
-use crate::sink::decoded;
+use crate::sink::{decoded, origin};
 use crate::{Sink, SinkError, Written};
 use records::{Fetched, Record, Topic};
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Sink for DeviceSink {
 }
 
 fn changes(fetched: &Fetched, written: &mut Written) -> Changes {
-    let mut changes = Changes::default();
+    let (mut changes, mut entries) = (Changes::default(), fetched.entries());
     for (offset, record) in decoded(fetched, 0, written) {
         match record {
             Record::Device(device) => changes.devices.push(device),
@@ -73,7 +73,8 @@ fn changes(fetched: &Fetched, written: &mut Written) -> Changes {
             }
             Record::Quarantined(quarantined) => {
                 written.saw(quarantined.ingest_time);
-                changes.refused.push(Refused::new(fetched, offset, quarantined));
+                let (at, origin) = (fetched.partition.partition, origin(&mut entries, offset));
+                changes.refused.push(Refused::new(at, offset, origin, quarantined));
             }
             _ => continue,
         }

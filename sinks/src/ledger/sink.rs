@@ -3,7 +3,7 @@
 use super::book::{Changes, LedgerBook, SetAside};
 use crate::alerts::sink_error;
 use crate::blocking::blocking;
-use crate::sink::decoded;
+use crate::sink::{decoded, origin};
 use crate::{Sink, SinkError, Written};
 use records::{Fetched, Record, Topic};
 use std::sync::Arc;
@@ -39,14 +39,13 @@ impl Sink for LedgerSink {
         let from = blocking(move || book.next(at)).await.map_err(sink_error)?;
         let mut written = Written::default();
         let mut changes = Changes::default();
-        let entries: Vec<_> = fetched.batch.entries().collect();
+        let mut entries = fetched.entries();
         for (offset, record) in decoded(fetched, from, &mut written) {
             match record {
                 Record::Account(account) => changes.accounts.push(account),
                 Record::Quarantined(refused) => {
                     written.saw(refused.ingest_time);
-                    let origin = entries[(offset - fetched.first) as usize].origin;
-                    changes.quarantined.push(SetAside::new(refused, origin));
+                    changes.quarantined.push(SetAside::new(refused, origin(&mut entries, offset)));
                 }
                 _ => continue,
             }

@@ -1,6 +1,6 @@
 //! Series with a value every ten seconds: 35 days of them, with and without a roll-up by the minute.
 
-use city::{City, DAY, QUANTITIES, START, on_processor, size};
+use city::{City, DAY, QUANTITIES, START, fill, on_processor, size};
 use records::Timestamp;
 use store::{Options, Store};
 
@@ -18,20 +18,7 @@ fn measure(options: Options) {
     let shrink = options.minutes_shrink;
     let dir = tempfile::tempdir().expect("a folder");
     let store = Store::open(dir.path(), options).expect("opens");
-    let mut city = City::new(DEVICES, 10_000);
-    let (mut rows, mut written) = (Vec::new(), 0);
-    while city.now < START + 35 * DAY {
-        rows.clear();
-        city.round(&mut rows);
-        written += rows.len();
-        let _ = store.write(&rows, &[]);
-        if store.is_seal_due(Timestamp(0)) {
-            store.seal(&[]).expect("seals");
-            store.compact().expect("merges");
-        }
-    }
-    store.seal(&[]).expect("seals");
-    store.maintain(Timestamp(START + 99 * DAY)).expect("merges");
+    let written = fill(&store, &mut City::new(DEVICES, 10_000));
     println!("minutes where they are a {shrink}th: {written} rows");
     for kind in ["observations", "rollup_1m", "rollup_1h", "rollup_1d", "manifest.db"] {
         let path = dir.path().join(kind);

@@ -2,7 +2,7 @@
 //!
 //! `STORE_BENCH_SERIES` sets how many series the long table has (50,400 rows each, 35 days a minute apart).
 
-use city::{City, DAY, QUANTITIES, START, on_processor, size};
+use city::{City, DAY, QUANTITIES, START, fill, on_processor, size};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use records::{Name, Timestamp};
 use std::time::{Duration, Instant};
@@ -109,20 +109,7 @@ fn sustained(_: &mut Criterion) {
 fn queries(c: &mut Criterion) {
     let series: usize = std::env::var("STORE_BENCH_SERIES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
     let (dir, mut store) = open();
-    let mut city = City::new(series.div_ceil(6), 60_000);
-    let (mut rows, mut written) = (Vec::new(), 0);
-    while city.now < START + 35 * DAY {
-        rows.clear();
-        city.round(&mut rows);
-        written += rows.len();
-        let _ = store.write(&rows, &[]);
-        if store.is_seal_due(Timestamp(0)) {
-            store.seal(&[]).expect("seals");
-            store.compact().expect("merges");
-        }
-    }
-    store.seal(&[]).expect("seals");
-    store.maintain(Timestamp(START + 99 * DAY)).expect("merges");
+    let written = fill(&store, &mut City::new(series.div_ceil(6), 60_000));
     println!("35 days: {written} rows, {:.2} B/row", size(dir.path()) as f64 / written as f64);
     drop(store);
     let begun = Instant::now();

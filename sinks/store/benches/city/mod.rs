@@ -2,7 +2,7 @@
 
 use records::{Flag, Name, Quality, Timestamp};
 use std::time::Duration;
-use store::RawRow;
+use store::{RawRow, Store};
 
 /// What each device reports.
 pub const QUANTITIES: [&str; 6] = ["humidity", "no2", "o3", "pm10", "pm2_5", "temperature"];
@@ -76,4 +76,22 @@ pub fn size(path: &std::path::Path) -> u64 {
         return found.len();
     }
     std::fs::read_dir(path).expect("read").map(|entry| size(&entry.expect("read").path())).sum()
+}
+
+/// 35 days of it, sealed and merged as a running store does it. Gives how many rows that are.
+pub fn fill(store: &Store, city: &mut City) -> usize {
+    let (mut rows, mut written) = (Vec::new(), 0);
+    while city.now < START + 35 * DAY {
+        rows.clear();
+        city.round(&mut rows);
+        written += rows.len();
+        let _ = store.write(&rows, &[]);
+        if store.is_seal_due(Timestamp(0)) {
+            store.seal(&[]).expect("seals");
+            store.compact().expect("merges");
+        }
+    }
+    store.seal(&[]).expect("seals");
+    store.maintain(Timestamp(START + 99 * DAY)).expect("merges");
+    written
 }
