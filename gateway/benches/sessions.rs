@@ -6,13 +6,13 @@ mod support;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use firmware_protocol::{FrameContent, FrameQuantity, FrameReading, TelemetryFrame};
-use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, Parts, Registry, Shedding};
-use records::{Crs, Family, Timestamp};
+use gateway::{Fanout, Limits, Listener, Metrics, Parts, Registry, Shedding};
+use records::Timestamp;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::Nowhere;
+use support::{Nowhere, device};
 use tokio_util::sync::CancellationToken;
 
 const DEVICE: &str = "air-0101";
@@ -28,7 +28,7 @@ fn sessions(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Arc::new(Registry::open(&folder.path().join("registry.db")).expect("a registry"));
     let now = Timestamp(1_800_000_000_000);
-    registry.add_with_password(device(), PASSWORD, now).expect("a device");
+    registry.add_with_password(device(DEVICE), PASSWORD, now).expect("a device");
     let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).expect("a port");
     let address = listener.local_addr().expect("an address");
     let metrics = Arc::new(Metrics::register(&prometheus::Registry::new()).expect("new metrics"));
@@ -62,18 +62,6 @@ fn sessions(criterion: &mut Criterion) {
     group.finish();
     stop.cancel();
     runtime.block_on(running).expect("no panic").expect("a good end");
-}
-
-fn device() -> NewDevice {
-    NewDevice {
-        id: DEVICE.into(),
-        family: Family::Air,
-        label: "".into(),
-        area: "".into(),
-        rank: 0,
-        position: None,
-        crs: Crs::Wgs84,
-    }
 }
 
 /// About 200 bytes on the wire as JSON; the same in CBOR is half of that.

@@ -6,7 +6,7 @@
 mod support;
 
 use gateway::{Fanout, Limits, Listener, Metrics, NewDevice, Parts, Registry, Shedding};
-use records::{Crs, Family, MemoryLog, Timestamp};
+use records::{MemoryLog, Timestamp};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,7 +30,8 @@ async fn storm() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Arc::new(Registry::open(&folder.path().join("registry.db")).expect("a registry"));
     let now = Timestamp(1_800_000_000_000);
-    let devices: Vec<NewDevice> = (0..DEVICES).map(|number| device(&format!("d-{number}"))).collect();
+    let devices: Vec<NewDevice> =
+        (0..DEVICES).map(|number| support::device(&format!("d-{number}"))).collect();
     let passwords = registry.add_all(&devices, now).expect("new devices");
     let fleet: Vec<(String, String)> = devices
         .iter()
@@ -96,16 +97,4 @@ async fn connect(address: SocketAddr, (id, password): &(String, String)) -> TcpS
     stream.read_exact(&mut connack).await.expect("the gateway answers");
     assert_eq!(connack, [0x20, 2, 0, 0], "{id} is let in");
     stream
-}
-
-fn device(id: &str) -> NewDevice {
-    NewDevice {
-        id: id.into(),
-        family: Family::Air,
-        label: "".into(),
-        area: "north".into(),
-        rank: 0,
-        position: None,
-        crs: Crs::Wgs84,
-    }
 }

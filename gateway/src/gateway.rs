@@ -13,23 +13,17 @@ use crate::sessions::Sessions;
 use crate::shed::{self, Shed};
 use crate::state::{self, ALIVE, Numbers, key};
 use crate::throttle::Throttle;
-use crate::tls::Tls;
-use crate::{
-    Clock, Directory, Fanout, GatewayError, Limits, Listener, Metrics, RegistryError, Role, SessionStore,
-    Shedding,
-};
+use crate::watch::{announce_changes, certificates, refresh, watch_certificates, watch_registry};
+use crate::{Clock, Directory, Fanout, GatewayError, Limits, Listener, Metrics, SessionStore, Shedding};
 use records::{Device, Note, Producer};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// How often the registry is asked for changes.
-const REFRESH: Duration = Duration::from_millis(250);
 
 /// How often expired sessions are looked for, in ticks: what they take is little.
 const PURGE_TICKS: u32 = 60;
@@ -165,22 +159,20 @@ impl<P: Producer> Gate<P> {
         }
     }
 
-    /// Returns when these are durable.
-    pub(crate) async fn note(&self, notes: Vec<Note>) -> Result<(), Closed> {
-        let offer = || self.store.append(Vec::new(), notes.clone());
-        until_durable(offer, &self.outage).await.inspect_err(|Closed| self.log_closed.cancel())
+    /// Done when these are durable.
+    pub(crate) fn note(&self, notes: Vec<Note>) -> impl Future<Output = Result<(), Closed>> + use<P> {
+        let (store, outage, closed) = (self.store.clone(), self.outage.clone(), self.log_closed.clone());
+        async move {
+            let offer = || store.append(Vec::new(), notes.clone());
+            until_durable(offer, &outage).await.inspect_err(|Closed| closed.cancel())
+        }
     }
 
     /// Notes in a task of its own.
     pub(crate) fn note_later(&self, notes: Vec<Note>) {
-        if notes.is_empty() {
-            return;
+        if !notes.is_empty() {
+            self.testaments.spawn(self.note(notes));
         }
-        let (store, outage, closed) = (self.store.clone(), self.outage.clone(), self.log_closed.clone());
-        self.testaments.spawn(async move {
-            let offer = || store.append(Vec::new(), notes.clone());
-            until_durable(offer, &outage).await.inspect_err(|Closed| closed.cancel())
-        });
     }
 
     /// Nothing is kept any more of sessions that are over, and their wills are published; in tasks of their own.
@@ -207,75 +199,6 @@ impl<P: Producer> Gate<P> {
     }
 }
 
-/// Reads what has changed in the registry, and cuts the sessions that it ends.
-async fn refresh<P: Producer>(gate: &Gate<P>) -> Result<Vec<Device>, RegistryError> {
-    let roster = gate.roster.clone();
-    let refresh = tokio::task::spawn_blocking(move || roster.refresh());
-    let Ok(changed) = refresh.await else { return Ok(Vec::new()) };
-    let changed = changed?;
-    for entry in &changed {
-        let id = &entry.device.id;
-        gate.sessions.revoke(id, |fingerprint| gate.roster.holds(id, fingerprint));
-    }
-    let devices = changed.iter().filter(|entry| entry.role == Role::Device);
-    Ok(devices.map(|entry| entry.device.clone()).collect())
-}
-
-async fn watch_registry<P: Producer>(gate: &Gate<P>, changed: &UnboundedSender<Vec<Device>>) {
-    let mut is_readable = true;
-    loop {
-        tokio::time::sleep(REFRESH).await;
-        match refresh(gate).await {
-            Ok(devices) => {
-                if !is_readable {
-                    tracing::info!("the device registry can be read again");
-                }
-                is_readable = true;
-                // The receiver lives as long as this loop: both end with `run`.
-                let _ = changed.send(devices);
-            }
-            Err(error) if is_readable => {
-                is_readable = false;
-                tracing::warn!(%error, "the device registry can't be read: going on with what is known");
-            }
-            Err(_) => {}
-        }
-    }
-}
-
-/// Those of the listeners, each once.
-fn certificates(listeners: &[Listener]) -> Vec<Tls> {
-    let mut all: Vec<Tls> = Vec::new();
-    for tls in listeners.iter().filter_map(|listener| listener.door.tls.as_ref()) {
-        if !all.iter().any(|known| known.is_same(tls)) {
-            all.push(tls.clone());
-        }
-    }
-    all
-}
-
-/// Cuts whoever would not be let in any more, each time authorities or revocation lists have changed.
-async fn watch_certificates<P: Producer>(gate: Arc<Gate<P>>, tls: Tls) {
-    let mut changes = tls.watch();
-    while changes.changed().await.is_ok() {
-        let sessions = gate.sessions.clone();
-        if tokio::task::spawn_blocking(move || sessions.judge_certificates()).await.is_err() {
-            tracing::error!("client certificates could not be judged anew");
-        }
-    }
-}
-
-/// Apart from the watching, so that a log that takes nothing doesn't keep a disabled device connected.
-async fn announce_changes<P: Producer>(
-    gate: &Gate<P>,
-    mut changes: UnboundedReceiver<Vec<Device>>,
-) -> Result<(), Closed> {
-    while let Some(devices) = changes.recv().await {
-        gate.announce(&devices).await?;
-    }
-    Ok(())
-}
-
 async fn sweep<P: Producer>(gate: &Arc<Gate<P>>) {
     let mut ticks = tokio::time::interval(Sessions::TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -290,7 +213,10 @@ async fn sweep<P: Producer>(gate: &Arc<Gate<P>>) {
             && said.is_empty()
             && gate.numbers.is_any_connected()
         {
-            said.spawn(say_alive(gate.clone()));
+            // So that after a crash it is known how long connections lasted. A log that takes nothing keeps no keep
+            // alive waiting.
+            let alive = Note::Put { key: key::ALIVE.to_vec(), value: key::time((gate.clock)()) };
+            said.spawn(gate.note(vec![alive]));
         }
         if gate.sessions.now().is_multiple_of(PURGE_TICKS) {
             gate.bury(gate.kept.purge(gate.sessions.now()));
@@ -299,13 +225,6 @@ async fn sweep<P: Producer>(gate: &Arc<Gate<P>>) {
             gate.rates.purge();
         }
     }
-}
-
-/// So that after a crash it is known how long connections lasted. A log that takes nothing keeps no keep alive waiting.
-async fn say_alive<P: Producer>(gate: Arc<Gate<P>>) {
-    let alive = Note::Put { key: key::ALIVE.to_vec(), value: key::time((gate.clock)()) };
-    // Whoever met the closed log has told.
-    let _ = gate.note(vec![alive]).await;
 }
 
 async fn announce_and_accept<P: Producer>(

@@ -38,6 +38,7 @@ mod sessions;
 mod shed;
 mod state;
 mod throttle;
+mod watch;
 
 mod error;
 mod metrics;

@@ -6,49 +6,24 @@ use gateway::Limits;
 use std::time::Duration;
 use support::*;
 
-/// CONNECT of MQTT 3.1.1 whose session outlives the connection.
-fn lasting(client_id: &str) -> Vec<u8> {
-    let mut bytes = connect(client_id, 0, "d-1", PASSWORD);
-    bytes[9] &= !0x02;
-    bytes
-}
-
-/// The same of MQTT 5, for that many seconds.
+/// CONNECT of MQTT 5 whose session outlives the connection for that many seconds.
 fn lasting_5(seconds: u32) -> Vec<u8> {
     let body = [&string("MQTT")[..], &[5, 0xc0, 0, 0, 5, 0x11], &seconds.to_be_bytes()].concat();
     packet(0x10, &[body, string("d-1"), string("d-1"), string(PASSWORD)].concat())
 }
-
-fn at_qos_2(publish: &[u8]) -> Vec<u8> {
-    [&[0x34][..], &publish[1..]].concat()
-}
-
-fn pubrec(id: u8) -> [u8; 4] {
-    [0x50, 2, 0, id]
-}
-
-fn pubrel(id: u8) -> [u8; 4] {
-    [0x62, 2, 0, id]
-}
-
-fn pubcomp(id: u8) -> [u8; 4] {
-    [0x70, 2, 0, id]
-}
-
-const PRESENT: [u8; 4] = [0x20, 2, 1, 0];
 
 #[tokio::test]
 async fn a_message_sent_again_over_another_connection_is_the_same() {
     let site = Site::open(&["d-1"]).await;
     let message = at_qos_2(&telemetry("d-1", 7));
     let mut wire = site.dial().await;
-    wire.send(&[lasting("c"), message.clone()].concat()).await;
+    wire.send(&[connect_lasting("c", "d-1"), message.clone()].concat()).await;
     wire.expect(&CONNACK).await;
     wire.expect(&pubrec(7)).await;
     for _ in 0..3 {
         // The connection goes before the client has seen PUBREC.
         wire = site.dial().await;
-        wire.send(&[lasting("c"), message.clone()].concat()).await;
+        wire.send(&[connect_lasting("c", "d-1"), message.clone()].concat()).await;
         wire.expect(&PRESENT).await;
         wire.expect(&pubrec(7)).await;
     }
@@ -72,7 +47,7 @@ async fn nothing_is_received_before_it_is_durable() {
     let site = Site::open(&["d-1"]).await;
     let message = at_qos_2(&telemetry("d-1", 7));
     let mut wire = site.dial().await;
-    wire.send(&lasting("c")).await;
+    wire.send(&connect_lasting("c", "d-1")).await;
     wire.expect(&CONNACK).await;
     site.log.set(Mood::Waits);
     // The second is the first again, and PUBREL comes far too early.
@@ -92,13 +67,13 @@ async fn who_takes_over_goes_on_where_the_older_was() {
     let site = Site::open(&["d-1"]).await;
     let message = at_qos_2(&telemetry("d-1", 7));
     let mut older = site.dial().await;
-    older.send(&lasting("c")).await;
+    older.send(&connect_lasting("c", "d-1")).await;
     older.expect(&CONNACK).await;
     site.log.set(Mood::Waits);
     older.send(&message).await;
     older.expect_silence().await;
     let mut newer = site.dial().await;
-    newer.send(&[lasting("c"), message].concat()).await;
+    newer.send(&[connect_lasting("c", "d-1"), message].concat()).await;
     newer.expect_silence().await;
     site.log.set(Mood::Takes);
     older.expect(&pubrec(7)).await;
@@ -112,7 +87,12 @@ async fn who_takes_over_goes_on_where_the_older_was() {
 async fn sessions_of_other_names_and_clean_ones_know_nothing() {
     let site = Site::open(&["d-1"]).await;
     let message = at_qos_2(&telemetry("d-1", 7));
-    for hello in [lasting("a"), lasting("b"), connect("a", 0, "d-1", PASSWORD), lasting("a")] {
+    for hello in [
+        connect_lasting("a", "d-1"),
+        connect_lasting("b", "d-1"),
+        connect("a", 0, "d-1", PASSWORD),
+        connect_lasting("a", "d-1"),
+    ] {
         let mut wire = site.dial().await;
         wire.send(&[hello, message.clone()].concat()).await;
         wire.expect(&CONNACK).await;

@@ -8,7 +8,6 @@ use support::*;
 
 const READER: &str = "reader";
 const TOPIC: &str = "up/d-1/telemetry";
-const PRESENT: [u8; 4] = [0x20, 2, 1, 0];
 const AT_ONCE: Duration = Duration::ZERO;
 
 fn value(n: u16) -> Vec<u8> {

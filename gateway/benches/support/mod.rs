@@ -1,8 +1,9 @@
 //! What the benches share.
 
-use gateway::{Promise, SessionStore};
+use gateway::{NewDevice, Promise, SessionStore};
 use records::{
-    AppendError, Batch, LogError, Note, Noted, Offset, Producer, Timestamp, Topic, TopicPartition,
+    AppendError, Batch, Crs, Family, LogError, Note, Noted, Offset, Producer, Timestamp, Topic,
+    TopicPartition,
 };
 
 /// Takes everything and keeps nothing.
@@ -38,5 +39,18 @@ impl SessionStore for Nowhere {
 
     fn place(&self) -> String {
         "nowhere".to_owned()
+    }
+}
+
+/// A device of which only its name matters.
+pub fn device(id: &str) -> NewDevice {
+    NewDevice {
+        id: id.into(),
+        family: Family::Air,
+        label: "".into(),
+        area: "".into(),
+        rank: 0,
+        position: None,
+        crs: Crs::Wgs84,
     }
 }

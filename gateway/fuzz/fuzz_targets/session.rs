@@ -6,15 +6,13 @@
 #[path = "../../benches/support/mod.rs"]
 mod support;
 
-use gateway::{
-    Fanout, Limits, Listener, Metrics, NewDevice, Parts, Registry, Shedding,
-};
+use gateway::{Fanout, Limits, Listener, Metrics, Parts, Registry, Shedding};
 use libfuzzer_sys::fuzz_target;
-use records::{Crs, Family, Timestamp};
+use records::Timestamp;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
-use support::Nowhere;
+use support::{Nowhere, device};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -42,16 +40,7 @@ impl Site {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let folder = tempfile::tempdir().expect("a folder").keep();
         let registry = Arc::new(Registry::open(&folder.join("registry.db")).expect("a registry"));
-        let device = NewDevice {
-            id: "d-1".into(),
-            family: Family::Air,
-            label: "".into(),
-            area: "".into(),
-            rank: 0,
-            position: None,
-            crs: Crs::Wgs84,
-        };
-        let password = registry.add(device, NOW).expect("a device");
+        let password = registry.add(device("d-1"), NOW).expect("a device");
         let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).expect("a port");
         let address = listener.local_addr().expect("an address");
         let metrics = Arc::new(Metrics::register(&prometheus::Registry::new()).expect("metrics"));

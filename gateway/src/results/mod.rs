@@ -47,7 +47,8 @@ pub async fn run(
     while let Some(polled) = stop.run_until_cancelled(consumer.poll()).await {
         let Some(fetched) = polled? else { break };
         results.take(&fetched, &mut active);
-        let next = active.oldest(fetched.partition).unwrap_or(fetched.next());
+        let oldest = (fetched.partition.topic == Topic::Alerts).then(|| active.oldest(fetched.partition));
+        let next = oldest.flatten().unwrap_or(fetched.next());
         consumer.commit(&[(fetched.partition, next)]).await?;
     }
     Ok(())
@@ -63,7 +64,10 @@ impl Results {
                 publications.extend(self.still_retained(active));
             }
             match fetched.partition.topic {
-                Topic::Alerts => self.take_alert((offset, value), fetched, active, &mut publications),
+                Topic::Alerts => {
+                    let at = (fetched.partition, offset);
+                    self.take_alert(value, at, is_news, active, &mut publications);
+                }
                 topic if is_news => publications.extend(self.said(topic, key, value)),
                 _ => {}
             }
@@ -78,14 +82,14 @@ impl Results {
 
     fn take_alert(
         &self,
-        (offset, value): (Offset, &[u8]),
-        fetched: &Fetched,
+        value: &[u8],
+        at: (TopicPartition, Offset),
+        is_news: bool,
         active: &mut Active,
         publications: &mut Vec<Publication>,
     ) {
-        let is_news = self.told.get(&fetched.partition).is_none_or(|told| offset >= *told);
-        let Some(Record::Alert(alert)) = decode(fetched.partition.topic, value) else { return };
-        for words in active.take(&alert, (fetched.partition, offset)) {
+        let Some(Record::Alert(alert)) = decode(Topic::Alerts, value) else { return };
+        for words in active.take(&alert, at) {
             if is_news {
                 publications.extend(self.publication(&words.topic, &words.payload, words.is_retained));
             } else if words.is_retained {

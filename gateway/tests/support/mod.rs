@@ -429,6 +429,21 @@ pub fn puback(id: u16) -> [u8; 4] {
     [0x40, 0x02, (id >> 8) as u8, id as u8]
 }
 
+/// CONNACK to a client that has come back to its session.
+pub const PRESENT: [u8; 4] = [0x20, 0x02, 0x01, 0x00];
+
+pub fn pubrec(id: u8) -> [u8; 4] {
+    [0x50, 2, 0, id]
+}
+
+pub fn pubrel(id: u8) -> [u8; 4] {
+    [0x62, 2, 0, id]
+}
+
+pub fn pubcomp(id: u8) -> [u8; 4] {
+    [0x70, 2, 0, id]
+}
+
 /// CONNECT of MQTT 3.1.1 with a clean session.
 pub fn connect(client_id: &str, keep_alive: u16, user: &str, password: &str) -> Vec<u8> {
     let mut body = vec![0, 4];
@@ -451,6 +466,11 @@ pub fn publish(topic: &str, id: Option<u16>, payload: &[u8]) -> Vec<u8> {
 /// PUBLISH at QoS 1 of a device's telemetry whose sequence is the packet id.
 pub fn telemetry(device: &str, id: u16) -> Vec<u8> {
     publish(&format!("up/{device}/telemetry"), Some(id), &reading(u64::from(id)))
+}
+
+/// The same PUBLISH at QoS 2.
+pub fn at_qos_2(publish: &[u8]) -> Vec<u8> {
+    [&[0x34][..], &publish[1..]].concat()
 }
 
 /// A frame with one reading.
